@@ -1,0 +1,1 @@
+"""Sessions for Flask that are safe by default."""

@@ -1,0 +1,31 @@
+"""What this library raises. Absent, expired, tampered and malformed are not errors."""
+
+from __future__ import annotations
+
+
+class SessionKitError(Exception):
+    """The base of every error that this library raises."""
+
+
+class ConfigError(SessionKitError, ValueError):
+    """One or more settings that cannot work, each with its name, its fault and the mend."""
+
+
+class StoreError(SessionKitError):
+    """A store that cannot answer. The driver's error is ``__cause__``."""
+
+
+class SessionTooLarge(SessionKitError, ValueError):
+    """A session above ``SESSIONKIT_MAX_SIZE``; the message names its largest keys. What was stored stays."""
+
+
+class UnsupportedType(SessionKitError, TypeError):
+    """A value that cannot come back as it went in; the message names its key and type. What was stored stays."""
+
+
+class SessionConflict(SessionKitError, RuntimeError):
+    """A change that other requests kept getting in the way of, or whose session ended meanwhile. Nothing was saved."""
+
+
+class SessionClosed(SessionKitError, RuntimeError):
+    """A change to a session that was already saved, while its streamed response is being sent."""

@@ -1,0 +1,72 @@
+"""What stores move: one record, the outcome of a write, the count of a purge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+#: 8 random bytes, drawn by the caller for each write; never a counter.
+Version: TypeAlias = bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One session as a store keeps it.
+
+    :param key: 64 lowercase hex characters.
+    :param payload: sealed bytes; empty in what ``list_owner`` gives.
+    :param created_at: Unix seconds, UTC.
+    :param seen_at: Unix seconds, UTC; the last activity that was written down.
+    :param idle: seconds without activity after which the session ends.
+    :param absolute_at: Unix seconds, UTC; the session ends then whatever happens.
+    :param owner: keyed hash of the user id, 32 hex characters; ``None`` for an anonymous session or a tombstone.
+    :param info: at most 1 KiB for the list of devices; opaque to stores.
+    :param version: drawn anew by the caller for each write.
+    """
+
+    key: str
+    payload: bytes
+    created_at: float
+    seen_at: float
+    idle: float
+    absolute_at: float
+    owner: str | None
+    info: bytes
+    version: Version
+
+    @property
+    def expires_at(self) -> float:
+        """Return when the record ends by its own limits, in Unix seconds."""
+        return min(self.seen_at + self.idle, self.absolute_at)
+
+
+class Outcome(Enum):
+    """What became of a ``replace``."""
+
+    OK = "ok"
+    CONFLICT = "conflict"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The answer to a ``replace``.
+
+    :param current: with ``CONFLICT``: the record as it is now.
+    """
+
+    outcome: Outcome
+    current: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """The answer to a ``purge``.
+
+    :param count: how many records were removed.
+    :param more: another call may find more.
+    """
+
+    count: int
+    more: bool

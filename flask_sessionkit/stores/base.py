@@ -1,0 +1,118 @@
+"""What a store is: six methods that move records."""
+
+from __future__ import annotations
+
+from enum import Flag, auto
+from typing import Protocol, runtime_checkable
+
+from ..record import Purged, Record, Version, Write
+
+#: A ``seen_at`` further ahead than this many seconds counts as now; clocks of two servers differ by less.
+CLOCK_SKEW = 60.0
+
+#: Seconds that a record is kept past its end, for a request that was under way (protocol clauses 1 and 6).
+GRACE = 120.0
+
+
+class Capability(Flag):
+    """What a store can do beyond moving records."""
+
+    NONE = 0
+    #: ``list_owner`` shows every live session of a user.
+    INDEX = auto()
+    #: ``list_owner`` may miss some.
+    INDEX_BEST_EFFORT = auto()
+    #: Expired records stay until ``purge`` removes them; without it the store expires them by itself.
+    PURGE = auto()
+    #: A due touch costs no call of its own.
+    TOUCH_ON_LOAD = auto()
+    #: Several machines see the same records.
+    SHARED = auto()
+    #: What was acknowledged outlives the process.
+    DURABLE = auto()
+
+
+class Store(Protocol):
+    """Where records lie. Safe for threads and after a fork; raises nothing but ``StoreError``."""
+
+    @property
+    def capabilities(self) -> Capability:
+        """What this store can do beyond moving records."""
+        ...
+
+    def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
+        """Return the record of a key, or ``None``; one past its end comes back unchanged.
+
+        :param touch_every: seconds; when the record lives and was last seen this long ago or longer, its ``seen_at``
+            becomes ``now`` in the store, without moving its version or its ``absolute_at``. ``None`` is a pure read.
+        :raises StoreError: the store cannot answer. The driver's error is ``__cause__``.
+        """
+        ...
+
+    def create(self, record: Record) -> bool:
+        """Insert a record; return ``False`` if its key is taken (by another version than its own).
+
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def replace(self, record: Record, *, expected: Version | None, now: float) -> Write:
+        """Overwrite a record if it is still the version that was read, keeping the later ``seen_at`` of both.
+
+        Must not create: a session ended by another request has to stay ended.
+
+        :param expected: the version that the load gave; ``None`` only for a record whose seal cannot be opened.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def delete(self, key: str) -> bool:
+        """Remove a record; return ``True`` to the one caller that removed it.
+
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
+        """Return an owner's live records, without payload, in key order.
+
+        :param after: the last key of the page before.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def purge(self, *, now: float, limit: int = 1000) -> Purged:
+        """Remove records that ended more than ``GRACE`` seconds ago, about ``limit`` of them.
+
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+@runtime_checkable
+class CountsEnded(Protocol):
+    """A store that can say how many records a purge would remove (``flask sessions purge --dry-run``)."""
+
+    def count_ended(self, *, now: float) -> int:
+        """Return how many records ended more than ``GRACE`` seconds ago.
+
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+@runtime_checkable
+class MakesTable(Protocol):
+    """A store whose table can be made ahead of its first use (``flask sessions create-table``)."""
+
+    def create_table(self) -> None:
+        """Make the table unless it is there.
+
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+def settled(seen_at: float, now: float) -> float:
+    """Return a ``seen_at`` that can be believed: one too far ahead counts as now (protocol clause 2)."""
+    return now if seen_at > now + CLOCK_SKEW else seen_at
