@@ -1,0 +1,15 @@
+"""What tests of applications and of stores need; import it in tests only."""
+
+import sys
+
+if "pytest" in sys.modules:  # so that a failed promise shows its values; pytest rewrites asserts in test files only
+    sys.modules["pytest"].register_assert_rewrite("flask_sessionkit.testing.contract")
+
+from .clock import FrozenClock as FrozenClock
+from .contract import StoreContract as StoreContract
+from .interleaving import Crash as Crash
+from .interleaving import Pause as Pause
+from .interleaving import PausingStore as PausingStore
+from .interleaving import Running as Running
+from .interleaving import in_thread as in_thread
+from .interleaving import race as race

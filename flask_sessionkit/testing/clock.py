@@ -1,0 +1,51 @@
+"""A clock that only a test moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class FrozenClock:
+    """A ``Clock`` that stands still until it is told to move. Safe for threads.
+
+    >>> clock = FrozenClock()
+    >>> clock.tick(1800)
+    >>> clock.now()
+    1700001800.0
+    """
+
+    def __init__(self, start: float = 1_700_000_000.0) -> None:
+        """Stop the clock.
+
+        :param start: Unix seconds, UTC.
+        """
+        self._lock = threading.Lock()
+        self._now = start
+        self._elapsed = 0.0
+
+    def now(self) -> float:
+        """Return the time in Unix seconds, UTC."""
+        return self._now
+
+    def elapsed(self) -> float:
+        """Return the seconds that were ticked or paused so far; never goes back."""
+        return self._elapsed
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass.
+
+        :param seconds: less than zero sets ``now()`` back, as an administrator might; ``elapsed()`` stays then.
+        """
+        with self._lock:
+            self._now += seconds
+            self._elapsed += max(0.0, seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Count a wait without waiting, and let other threads go first.
+
+        ``now()`` stays, so that a retry with jitter does not change the times that a test expects.
+        """
+        with self._lock:
+            self._elapsed += seconds
+        time.sleep(0)
