@@ -1,9 +1,12 @@
-"""Where the time comes from."""
+"""Where the time comes from, and how far a foreign one is believed."""
 
 from __future__ import annotations
 
 import time
 from typing import Protocol
+
+#: A time further ahead than this many seconds is not believed; clocks of two servers differ by less.
+CLOCK_SKEW = 60.0
 
 
 class Clock(Protocol):
@@ -28,3 +31,8 @@ class SystemClock:
     now = staticmethod(time.time)
     elapsed = staticmethod(time.monotonic)
     pause = staticmethod(time.sleep)
+
+
+def settled(seen_at: float, now: float) -> float:
+    """Return a ``seen_at`` that can be believed: one more than ``CLOCK_SKEW`` ahead counts as now."""
+    return now if seen_at > now + CLOCK_SKEW else seen_at

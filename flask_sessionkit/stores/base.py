@@ -5,10 +5,9 @@ from __future__ import annotations
 from enum import Flag, auto
 from typing import Protocol, runtime_checkable
 
+from ..clock import CLOCK_SKEW as CLOCK_SKEW
+from ..clock import settled as settled
 from ..record import Purged, Record, Version, Write
-
-#: A ``seen_at`` further ahead than this many seconds counts as now; clocks of two servers differ by less.
-CLOCK_SKEW = 60.0
 
 #: Seconds that a record is kept past its end, for a request that was under way (protocol clauses 1 and 6).
 GRACE = 120.0
@@ -111,8 +110,3 @@ class MakesTable(Protocol):
         :raises StoreError: the store cannot answer.
         """
         ...
-
-
-def settled(seen_at: float, now: float) -> float:
-    """Return a ``seen_at`` that can be believed: one too far ahead counts as now (protocol clause 2)."""
-    return now if seen_at > now + CLOCK_SKEW else seen_at

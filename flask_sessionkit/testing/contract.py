@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property, partial
 from multiprocessing.synchronize import Barrier
+from threading import BrokenBarrierError
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeAlias, TypeVar
 
 from ..errors import StoreError
@@ -766,6 +767,20 @@ class StoreContract:
             if isinstance(found, Record) and found.seen_at > record.seen_at:
                 assert self.stored(record) == found
 
+    def test_purge_leaves_a_record_that_is_replaced_meanwhile(self) -> None:
+        records = [a_record(number) for number in range(self.rounds)]
+        later = [dataclasses.replace(record, seen_at=END - 1, version=a_version()) for record in records]
+
+        answers = race(
+            lambda number: self.store.replace(later[number], expected=records[number].version, now=END - 1),
+            lambda number: self.peer.purge(now=END + GRACE + 1),
+            before=lambda number: self.store.create(records[number]),
+            rounds=self.rounds,
+        )
+
+        for record, (write, _) in zip(later, answers, strict=True):
+            assert self.stored(record) == (record if write == Write(Outcome.OK) else None)
+
     # Clause 7: threads, processes, forks, failures.
 
     def test_one_of_many_creates_wins(self) -> None:
@@ -1056,7 +1071,10 @@ def _in_processes(factory: StoreFactory, task: _Task[_P, _T], *args: _P.args, **
         _pool = ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=_stand_in_line, initargs=(line,))
     try:
         futures = [_pool.submit(_run_task, factory, task, lane, args, kwargs) for lane in range(PROCESSES)]
-        return [future.result(timeout=60.0) for future in futures]
+        for error in [future.exception(timeout=6 * PATIENCE) for future in futures]:
+            if error is not None and not isinstance(error, BrokenBarrierError):  # which is the others' echo of it
+                raise error
+        return [future.result() for future in futures]
     except BaseException:
         _pool.shutdown(wait=False, cancel_futures=True)
         _pool = None
@@ -1092,9 +1110,7 @@ def _task_create_and_delete(store: Store, lane: int, meet: Callable[[], object])
     return answers
 
 
-def _task_write_against_delete(
-    store: Store, lane: int, meet: Callable[[], object], records: list[Record]
-) -> None:
+def _task_write_against_delete(store: Store, lane: int, meet: Callable[[], object], records: list[Record]) -> None:
     for record in records:
         meet()
         if lane == 0:

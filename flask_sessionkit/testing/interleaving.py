@@ -264,9 +264,7 @@ def in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Ru
     return Running(lambda: call(*args, **kwargs))
 
 
-def race(
-    *calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], object] | None = None
-) -> list[list[_T]]:
+def race(*calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], object] | None = None) -> list[list[_T]]:
     """Run calls at once, each in a thread of its own, round after round, and return their answers by round.
 
     All start a round together, and a round starts when all are done with the one before.

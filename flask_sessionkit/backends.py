@@ -1,0 +1,198 @@
+"""The seam: a token to what is kept under it, in a store."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+from .contents import Contents, Kind
+from .errors import SessionTooLarge, StoreError
+from .policy import Times
+from .reasons import Reason
+from .record import Outcome, Record, Version
+from .sealing import KeyRing
+from .stores.base import Store
+from .tokens import key_of, new_token
+
+#: Seconds that a tombstone is kept: late requests learn that the session ended, and the user learns why.
+TOMBSTONE_KEPT = 60.0
+#: Attempts at a compare-and-swap before an end simply deletes: a logout has to win against any number of writers.
+_ATTEMPTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies under a key.
+
+    :param token: what the client holds; ``None`` where only the key is known.
+    :param contents: ``None`` if no secret of the ring opens the record.
+    """
+
+    key: str
+    token: str | None
+    contents: Contents | None
+    record: Record
+
+    @property
+    def version(self) -> Version:
+        """The version that was read or written."""
+        return self.record.version
+
+    def times(self, contents: Contents) -> Times:
+        """Return what the session's life is judged by."""
+        return Times(
+            contents.created_at, contents.login_at, self.record.seen_at, contents.idle, contents.absolute_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What became of an update.
+
+    :param found: with ``OK`` what was written, with ``CONFLICT`` what is there now.
+    """
+
+    outcome: Outcome
+    found: Found | None = None
+
+
+class ServerBackend:
+    """Sessions that lie in a store, sealed and filed under the hash of their token.
+
+    :param max_size: bytes of one encoded session.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing, *, app_id: str, max_size: int) -> None:
+        self.store = store
+        self._ring = ring
+        self._app_id = app_id
+        self._max_size = max_size
+
+    def load(self, token: str, *, now: float, touch_every: float | None = None) -> Found | None:
+        """Return what lies under a token, whatever it is, or ``None``.
+
+        :param touch_every: see ``Store.load``.
+        :raises StoreError: the store cannot answer.
+        """
+        return self.load_key(key_of(token, self._app_id), token=token, now=now, touch_every=touch_every)
+
+    def load_key(
+        self, key: str, *, now: float, token: str | None = None, touch_every: float | None = None
+    ) -> Found | None:
+        """Return what lies under a key, whatever it is, or ``None``.
+
+        :raises StoreError: the store cannot answer.
+        """
+        record = self.store.load(key, now=now, touch_every=touch_every)
+        return None if record is None else self._opened(record, token)
+
+    def create(self, contents: Contents, *, now: float, info: bytes = b"") -> Found:
+        """Store a session under a new token.
+
+        :raises SessionTooLarge: nothing was stored.
+        :raises StoreError: the store cannot answer.
+        """
+        token = new_token()
+        record = self._record(key_of(token, self._app_id), contents, seen_at=now, info=info)
+        if not self.store.create(record):
+            raise StoreError("A key drawn from 256 random bits is taken. Check the machine's source of randomness.")
+        return Found(record.key, token, contents, record)
+
+    def update(self, found: Found, contents: Contents, *, now: float, seen_at: float | None = None) -> Update:
+        """Overwrite what was found, unless it changed meanwhile.
+
+        :param seen_at: Unix seconds; ``None`` leaves "last seen" as it is.
+        :raises SessionTooLarge: nothing was stored.
+        :raises StoreError: the store cannot answer.
+        """
+        seen = found.record.seen_at if seen_at is None else max(seen_at, found.record.seen_at)
+        record = self._record(found.key, contents, seen_at=seen, info=found.record.info)
+        expected = None if found.contents is None else found.version
+        write = self.store.replace(record, expected=expected, now=now)
+        if write.outcome is Outcome.OK:
+            return Update(Outcome.OK, replace(found, contents=contents, record=record))
+        if write.outcome is Outcome.GONE:
+            return Update(Outcome.GONE)
+        current = None if write.current is None else self._opened(write.current, found.token)
+        current = current or self.load_key(found.key, token=found.token, now=now)
+        return Update(Outcome.CONFLICT if current else Outcome.GONE, current)
+
+    def end(self, found: Found, reason: Reason, *, now: float) -> bool:
+        """End a session, whatever is written to it meanwhile; return whether it was this call that ended it.
+
+        :raises StoreError: the store cannot answer.
+        """
+        for _ in range(_ATTEMPTS):
+            if found.contents is not None and found.contents.kind is Kind.TOMBSTONE:
+                return False
+            update = self.update(found, tombstone(reason, found, now), now=now)
+            if update.outcome is Outcome.OK:
+                return True
+            if update.found is None:
+                return False
+            found = update.found
+        return self.store.delete(found.key)
+
+    def bury(self, found: Found, reason: Reason, *, now: float) -> bool:
+        """Remove a session that is past its end, leaving word why; return whether it was this call that did.
+
+        :raises StoreError: the store cannot answer.
+        """
+        if now < found.record.expires_at:
+            return self.end(found, reason, now=now)
+        if not self.store.delete(found.key):
+            return False
+        self.store.create(self._record(found.key, tombstone(reason, found, now), seen_at=now, info=b""))
+        return True
+
+    def delete(self, found: Found) -> bool:
+        """Remove a record; return whether it was this call that removed it.
+
+        :raises StoreError: the store cannot answer.
+        """
+        return self.store.delete(found.key)
+
+    def owners(self, user_id: str) -> list[str]:
+        """Return the names that the store may know a user by, the current secret's first."""
+        return self._ring.owners(user_id)
+
+    def _opened(self, record: Record, token: str | None) -> Found:
+        payload = self._ring.open(record.payload, key=record.key)
+        return Found(record.key, token, None if payload is None else Contents.decode(payload), record)
+
+    def _record(self, key: str, contents: Contents, *, seen_at: float, info: bytes) -> Record:
+        payload = contents.encode()
+        if len(payload) > self._max_size:
+            raise _too_large(contents, len(payload), self._max_size)
+        return Record(
+            key=key,
+            payload=self._ring.seal(payload, key=key),
+            created_at=contents.created_at,
+            seen_at=seen_at,
+            idle=contents.idle,
+            absolute_at=contents.absolute_at,
+            owner=None if contents.user is None else self._ring.owners(contents.user)[0],
+            info=b"" if contents.user is None else info,
+            version=secrets.token_bytes(8),
+        )
+
+
+def tombstone(reason: Reason, found: Found, now: float) -> Contents:
+    """Return what takes a session's place when it ends: why, and nothing else of it."""
+    return Contents(
+        kind=Kind.TOMBSTONE,
+        idle=TOMBSTONE_KEPT,
+        absolute_at=now + TOMBSTONE_KEPT,
+        created_at=now if found.contents is None else found.contents.created_at,
+        lineage=b"",
+        reason=reason,
+    )
+
+
+def _too_large(contents: Contents, size: int, limit: int) -> SessionTooLarge:
+    largest = sorted(contents.data, key=lambda name: len(contents.data[name]), reverse=True)[:3]
+    named = ", ".join(f"{name!r} ({len(contents.data[name])} bytes)" for name in largest)
+    return SessionTooLarge(
+        f"The session has {size} bytes, more than the {limit} of SESSIONKIT_MAX_SIZE; its largest keys: {named}. "
+        "Keep large things elsewhere and their ids here, or raise SESSIONKIT_MAX_SIZE. Nothing was saved."
+    )

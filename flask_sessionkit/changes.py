@@ -1,0 +1,44 @@
+"""What one request changed, and how it is laid over what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One request's own changes to a session's data. Values are encoded.
+
+    :param base: what the request loaded.
+    :param put: keys that it added or changed.
+    :param removed: keys that it loaded and removed.
+    :param cleared: nothing that is there now may stay, whoever wrote it.
+    """
+
+    base: Mapping[str, bytes] = field(default_factory=dict)
+    put: Mapping[str, bytes] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    cleared: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.removed or self.cleared)
+
+    def over(self, current: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return the data as it should be saved, given what is there now.
+
+        A removal wins, whoever made it: a key that was there when this request loaded and is gone now stays gone.
+        """
+        if self.cleared:
+            return dict(self.put)
+        merged = {key: value for key, value in current.items() if key not in self.removed}
+        merged |= {key: value for key, value in self.put.items() if key in current or key not in self.base}
+        return merged
+
+    def contested(self, current: Mapping[str, bytes]) -> list[str]:
+        """Return the keys that this request and another one both changed, and where this one wins."""
+        return [
+            key
+            for key, value in self.put.items()
+            if key in current and current[key] != self.base.get(key) and current[key] != value
+        ]

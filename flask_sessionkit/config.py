@@ -1,0 +1,153 @@
+"""The settings: read once, checked at once."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from .policy import Timeouts
+
+T = TypeVar("T")
+
+_PREFIX = "SESSIONKIT_"
+#: Browsers keep no cookie longer (RFC 6265bis, 5.5).
+_LONGEST_REMEMBER = timedelta(days=400).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``SESSIONKIT_...`` says. Durations in seconds, sizes in bytes.
+
+    :param store: a URL, or a store object; ``None`` for files in the instance folder.
+    """
+
+    store: Any
+    app_id: str
+    timeouts: Timeouts
+    identity_keys: tuple[str, ...]
+    login_view: str | None
+    allow_weak_secret: bool
+    max_size: int
+    secure_cookie: bool
+    clear_site_data: bool
+    store_timeout: float
+    client_info: bool
+
+
+def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings, list[str]]:
+    """Return the settings and everything that is wrong with them: name, fault and mend, a line each.
+
+    A wrong setting is given its default, so that the reading goes on and all faults are told together.
+    """
+    reader = _Reader(config)
+    idle = reader.duration("IDLE_TIMEOUT", timedelta(minutes=30))
+    absolute = reader.duration("ABSOLUTE_TIMEOUT", timedelta(hours=12))
+    remember = reader.duration("REMEMBER_TIMEOUT", timedelta(days=30), at_most=_LONGEST_REMEMBER)
+    touch_interval = reader.duration("TOUCH_INTERVAL", timedelta(seconds=min(60.0, idle / 10)))
+    if absolute < idle:
+        reader.problems.append(
+            f"SESSIONKIT_ABSOLUTE_TIMEOUT ({absolute:g} s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT ({idle:g} s). "
+            "Shorten the idle timeout as well."
+        )
+    if touch_interval > idle / 10:
+        reader.problems.append(
+            f"SESSIONKIT_TOUCH_INTERVAL ({touch_interval:g} s) must be at most a tenth of SESSIONKIT_IDLE_TIMEOUT "
+            f"({idle:g} s), as it shortens the idle window. Use {idle / 10:g} or less."
+        )
+    settings = Settings(
+        store=reader.value("STORE", None, lambda value: value, "a URL or a store object"),
+        app_id=reader.value("APP_ID", app_name, _text, "a text of 1 to 255 bytes"),
+        timeouts=Timeouts(
+            idle=idle,
+            absolute=absolute,
+            fresh=reader.duration("FRESH_TIMEOUT", timedelta(minutes=15)),
+            remember=remember,
+            touch_interval=touch_interval,
+        ),
+        identity_keys=reader.value("IDENTITY_KEYS", ("_user_id",), _texts, 'a list of keys, such as ["_user_id"]'),
+        login_view=reader.value("LOGIN_VIEW", None, _text, 'the name of an endpoint, such as "login"'),
+        allow_weak_secret=reader.switch("ALLOW_WEAK_SECRET", default=False),
+        max_size=reader.value("MAX_SIZE", 64 * 1024, _size, "a number of bytes, at least 1024"),
+        secure_cookie=reader.switch("SECURE_COOKIE", default=True),
+        clear_site_data=reader.switch("CLEAR_SITE_DATA", default=False),
+        store_timeout=reader.duration("STORE_TIMEOUT", timedelta(seconds=0.5)),
+        client_info=reader.switch("CLIENT_INFO", default=True),
+    )
+    return settings, reader.problems + reader.unknown()
+
+
+class _Reader:
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._read: set[str] = set()
+        self.problems: list[str] = []
+
+    def value(self, name: str, default: T, parse: Callable[[Any], T | None], wanted: str) -> T:
+        """Return a setting, or its default if it is absent, ``None`` or (noted) wrong."""
+        self._read.add(_PREFIX + name)
+        given = self._config.get(_PREFIX + name)
+        if given is None:
+            return default
+        parsed = parse(given)
+        if parsed is None:
+            self.problems.append(f"{_PREFIX}{name} must be {wanted}, not {_shown(given)}.")
+            return default
+        return parsed
+
+    def duration(self, name: str, default: timedelta, *, at_most: float = math.inf) -> float:
+        wanted = f"a positive duration: seconds, or {_spelled(default)}"
+        if at_most < math.inf:
+            wanted += f", at most {_spelled(timedelta(seconds=at_most))}"
+        return self.value(name, default.total_seconds(), lambda given: _seconds(given, at_most), wanted)
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        return self.value(name, default, lambda given: given if isinstance(given, bool) else None, "True or False")
+
+    def unknown(self) -> list[str]:
+        """Return a line for each name of ours that means nothing, with the nearest one that does."""
+        problems = []
+        for name in sorted(self._config):
+            if isinstance(name, str) and name.startswith(_PREFIX) and name not in self._read:
+                nearest = difflib.get_close_matches(name, self._read, n=1, cutoff=0.0)
+                problems.append(f"{name} is no setting. Did you mean {nearest[0]}?")
+        return problems
+
+
+def _seconds(given: Any, at_most: float) -> float | None:
+    if isinstance(given, timedelta):
+        given = given.total_seconds()
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    return float(given) if 0 < given <= at_most and math.isfinite(given) else None
+
+
+def _size(given: Any) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given >= 1024 else None
+
+
+def _text(given: Any) -> str | None:
+    return given if isinstance(given, str) and 0 < len(given.encode()) <= 255 else None
+
+
+def _texts(given: Any) -> tuple[str, ...] | None:
+    if isinstance(given, list | tuple) and all(isinstance(key, str) and key for key in given):
+        return tuple(given)
+    return None
+
+
+def _spelled(duration: timedelta) -> str:
+    seconds = duration.total_seconds()
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"timedelta({unit}={seconds / length:g})"
+    return f"timedelta(seconds={seconds:g})"
+
+
+def _shown(given: Any) -> str:
+    """Return a value for a message; of a long one only its type, as it may be a secret in the wrong place."""
+    text = repr(given)
+    return text if len(text) <= 40 else f"a {type(given).__name__}"

@@ -1,0 +1,83 @@
+"""What lies inside a record's seal, as bytes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import ormsgpack
+
+from .reasons import Reason
+
+#: Names the layout below. Another layout takes another byte; what is stored never changes its form.
+_FORMAT = b"\x01"
+
+
+class Kind(IntEnum):
+    """What a record stands for."""
+
+    LIVE = 0
+    #: The session ended a moment ago; kept so that late requests and the user learn why.
+    TOMBSTONE = 1
+    #: Leads to the record that took its place (rotation by age).
+    ALIAS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """One session's state. Everything but ``data`` is out of the application's reach.
+
+    :param idle: seconds.
+    :param absolute_at: Unix seconds, as are ``created_at`` and ``login_at``.
+    :param lineage: 16 random bytes; new at login, kept when the token is renewed.
+    :param user: the user id that the session is bound to.
+    :param stamp: what ``user_stamp`` said at login.
+    :param data_of: the user whose data this is; stays after the user was unbound.
+    :param reason: of a tombstone: why it ended. Of a live session: why the one before it in this browser ended.
+    :param target: of an alias: the key of the record that took its place.
+    :param data: one encoded value per key.
+    """
+
+    kind: Kind
+    idle: float
+    absolute_at: float
+    created_at: float
+    lineage: bytes
+    login_at: float | None = None
+    user: str | None = None
+    stamp: str | None = None
+    data_of: str | None = None
+    reason: Reason | None = None
+    target: str | None = None
+    data: Mapping[str, bytes] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """Return the bytes to seal."""
+        return _FORMAT + ormsgpack.packb(
+            (
+                self.kind.value,
+                self.idle,
+                self.absolute_at,
+                self.created_at,
+                self.lineage,
+                self.login_at,
+                self.user,
+                self.stamp,
+                self.data_of,
+                self.reason and self.reason.value,
+                self.target,
+                self.data,
+            )
+        )
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Contents | None:
+        """Return what ``encode`` was given, or ``None`` for a layout that this version does not know."""
+        if payload[:1] != _FORMAT:
+            return None
+        try:
+            kind, *between, reason, target, data = ormsgpack.unpackb(payload[1:])
+            return cls(Kind(kind), *between, reason and Reason(reason), target, data)
+        except (ValueError, TypeError):
+            return None

@@ -1,0 +1,48 @@
+"""Which device a session was signed in on: what the list of devices shows, as bytes and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ormsgpack
+
+_FORMAT = b"\x01"
+_USER_AGENT = 200
+_ADDRESS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What was known at the login.
+
+    :param lineage: 16 bytes that stay the same when the token is renewed.
+    :param login_at: Unix seconds; ``None`` for a login that was not fresh (a remember cookie).
+    :param user_agent: at most 200 characters, as the client sent them.
+    :param address: of the client, as the application sees it.
+    """
+
+    lineage: bytes
+    login_at: float | None
+    user_agent: str
+    address: str
+
+    def encode(self) -> bytes:
+        """Return at most 1 KiB."""
+        return _FORMAT + ormsgpack.packb(
+            (self.lineage, self.login_at, _printable(self.user_agent, _USER_AGENT), _printable(self.address, _ADDRESS))
+        )
+
+    @classmethod
+    def decode(cls, info: bytes) -> Device | None:
+        """Return what ``encode`` was given, or ``None`` for anything else."""
+        if info[:1] != _FORMAT:
+            return None
+        try:
+            return cls(*ormsgpack.unpackb(info[1:]))
+        except (ValueError, TypeError):
+            return None
+
+
+def _printable(text: str, length: int) -> str:
+    # Clients choose this text, and it ends up in logs and terminals (OWASP ASVS 5.0, 16.4.1).
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:length])

@@ -1,0 +1,64 @@
+"""What passes between a session and its lifecycle: what was found, what saving now would keep, what views wish for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .changes import Changes
+from .reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a session finds at its first look. Moments in Unix seconds, ``None`` before the session is stored.
+
+    :param data: one encoded value per name.
+    :param data_of: the user whose data this is; stays after the user was unbound.
+    :param ended_because: why the session that the token named is no more.
+    """
+
+    data: Mapping[str, bytes] = field(default_factory=dict)
+    is_new: bool = True
+    user: str | None = None
+    data_of: str | None = None
+    created_at: float | None = None
+    login_at: float | None = None
+    seen_at: float | None = None
+    expires_at: float | None = None
+    ended_because: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A wish: bind the session to a user under a new token.
+
+    :param is_fresh: the user proved who they are just now; a remember cookie proves nothing.
+    :param stamp: what ``user_stamp`` said when the password was checked; ``None`` to ask it.
+    """
+
+    user: str
+    is_fresh: bool = True
+    stamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What saving now would keep, and what views wished for.
+
+    :param ended: end the session that was loaded; everything else here begins a new one.
+    :param unbound: the login ends; the rest of the data stays.
+    :param renew: the token changes.
+    :param begins: a session may begin where a token has just died.
+    :param forced: ``session.modified = True`` was set by hand.
+    """
+
+    changes: Changes
+    user: str | None = None
+    data_of: str | None = None
+    login: Login | None = None
+    ended: Reason | None = None
+    unbound: bool = False
+    renew: bool = False
+    begins: bool = False
+    forced: bool = False

@@ -1,0 +1,535 @@
+"""Where sessions are admitted, saved, renamed and ended. Knows no HTTP."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TypeVar
+
+from blinker import NamedSignal
+
+from . import codec, signals
+from .backends import TOMBSTONE_KEPT, Found, ServerBackend, Update, tombstone
+from .changes import Changes
+from .clock import Clock
+from .contents import Contents, Kind
+from .device import Device
+from .draft import Draft, Kept, Login
+from .errors import SessionConflict, SessionKitError, StoreError
+from .policy import Limits, Timeouts
+from .reasons import Reason
+from .record import Outcome
+from .session import Session
+from .stores.base import Capability
+
+T = TypeVar("T")
+
+_log = logging.getLogger("flask_sessionkit")
+
+#: Seconds that one request may spend on writes that others got in the way of.
+_BUDGET = 1.0
+#: Seconds; the longest pause between two attempts. Without jitter one loop met 64 conflicts in a row.
+_LONGEST_PAUSE = 0.05
+#: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
+_TRIED_TOKENS = 3
+_TRUE = codec.encode(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What HTTP knows about a request, in words that mean nothing of HTTP.
+
+    :param tokens: well-formed and different, as the client sent them.
+    :param sender: of signals.
+    :param permanent_idle: seconds; the idle limit of permanent sessions.
+    :param is_passive: the request does not count as activity.
+    :param device: tells the user agent and the address.
+    :param forget_csrf: drops copies of the CSRF token that lie outside the session.
+    """
+
+    tokens: Sequence[str]
+    sender: object
+    permanent_idle: float
+    is_passive: bool
+    csrf_key: str
+    device: Callable[[], tuple[str, str]]
+    forget_csrf: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an application decided for all of its sessions.
+
+    :param stamp_of: ``user_stamp``: what a user's sessions have to agree with; ``None`` ends them.
+    """
+
+    timeouts: Timeouts
+    identity_keys: tuple[str, ...]
+    stamp_of: Callable[[str], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What to tell the browser.
+
+    :param token: of the session that goes on; ``None`` if none does.
+    :param must_send: the browser does not have the token yet, or not for as long as it should.
+    :param forget: delete the cookie.
+    :param is_permanent: the cookie outlives the browser.
+    :param lasts: seconds until the session's absolute end.
+    """
+
+    token: str | None = None
+    must_send: bool = False
+    forget: bool = False
+    is_permanent: bool = False
+    lasts: float = 0.0
+
+
+class _Status(Enum):
+    READ = auto()
+    NEW = auto()
+    CHANGED = auto()
+    RENAMED = auto()
+    UNBOUND = auto()
+    ENDED = auto()
+
+
+class Visit:
+    """One request's dealings with one session: one load at the first look, one save at the close."""
+
+    def __init__(self, backend: ServerBackend, rules: Rules, clock: Clock, circumstances: Circumstances) -> None:
+        self._backend = backend
+        self._rules = rules
+        self._clock = clock
+        self._circumstances = circumstances
+        self._opened_at = clock.now()
+        self._found: Found | None = None
+        self._unreadable: Found | None = None
+        self._dead: Reason | None = None
+        self._sent: str | None = None
+        self._retrying_since: float | None = None
+        #: The first failure of the store. It is not asked again in this request.
+        self.failure: StoreError | None = None
+
+    @property
+    def identity_keys(self) -> tuple[str, ...]:
+        """Keys of the session that say who the user is."""
+        return self._rules.identity_keys
+
+    @property
+    def csrf_key(self) -> str:
+        """The key of the session that holds Flask-WTF's token."""
+        return self._circumstances.csrf_key
+
+    @property
+    def key(self) -> str | None:
+        """The key of the session that was found; no token, and none can be made of it."""
+        return self._found.key if self._found else None
+
+    def forget_csrf(self) -> None:
+        """Drop copies of the CSRF token that lie outside the session."""
+        self._circumstances.forget_csrf()
+
+    # Admission.
+
+    def find(self) -> Kept:
+        """Load the session that the tokens name.
+
+        :raises StoreError: the store cannot answer.
+        """
+        try:
+            admitted = [found for token in self._circumstances.tokens[:_TRIED_TOKENS] if (found := self._admit(token))]
+        except StoreError as error:
+            self._note_failure(error)
+            raise
+        if len(admitted) > 1:
+            # Which of two is the victim's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
+            self._refuse("duplicate")
+            return Kept()
+        if not admitted:
+            return Kept(ended_because=self._dead)
+        self._found = admitted[0]
+        self._sent = self._found.token
+        return self._kept(self._found)
+
+    def _admit(self, token: str) -> Found | None:
+        now = self._opened_at
+        every = None if self._circumstances.is_passive else self._rules.timeouts.touch_interval
+        touches = Capability.TOUCH_ON_LOAD in self._backend.store.capabilities
+        found = self._backend.load(token, now=now, touch_every=every if touches else None)
+        if found is None:
+            return None
+        contents = found.contents
+        if contents is None:
+            self._unreadable = found
+            self._refuse("unreadable")
+            return None
+        if contents.kind is not Kind.LIVE:
+            if now < contents.absolute_at:
+                self._dead = contents.reason
+            return None
+        times = found.times(contents)
+        if times.is_from_future(now):
+            self._refuse("future")
+            return None
+        reason = times.under(self._limits(contents.data)).verdict(now)
+        if reason is None and contents.user is not None and not self._agrees_with_stamp(contents.user, contents.stamp):
+            reason = Reason.STAMP
+        if reason is not None:
+            self._bury(found, contents, reason)
+            return None
+        if every is not None and not touches and times.wants_touch(now, every):
+            # A second call, after the verdict: a touch must not lengthen what today's settings have ended.
+            touched = self._backend.load(token, now=now, touch_every=every)
+            if touched is not None and touched.version == found.version:
+                found = touched
+        return found
+
+    def _agrees_with_stamp(self, user: str, stamp: str | None) -> bool:
+        if self._rules.stamp_of is None:
+            return True
+        today = self._rules.stamp_of(user)
+        return today is not None and today == stamp
+
+    def _bury(self, found: Found, contents: Contents, reason: Reason) -> None:
+        self._dead = reason
+        if self._backend.bury(found, reason, now=self._opened_at):
+            self._tell_end(reason, contents.user)
+
+    def _kept(self, found: Found) -> Kept:
+        contents = _contents(found)
+        is_recent = self._opened_at < contents.created_at + TOMBSTONE_KEPT
+        return Kept(
+            data=contents.data,
+            is_new=False,
+            user=contents.user,
+            data_of=contents.data_of,
+            created_at=contents.created_at,
+            login_at=contents.login_at,
+            seen_at=found.record.seen_at,
+            expires_at=found.times(contents).under(self._limits(contents.data)).expires_at(self._opened_at),
+            ended_because=contents.reason if is_recent else None,
+        )
+
+    # The close.
+
+    def close(self, session: Session, *, failed: bool = False) -> Farewell:
+        """Carry out what the request changed and wished for, and return what to tell the browser.
+
+        :param failed: the response is an error: no data is saved and no login made; ends are carried out.
+        :raises UnsupportedType: a value cannot be kept. Nothing was saved.
+        :raises SessionTooLarge: nothing was saved.
+        :raises SessionConflict: others kept coming between, or a renewal found its session ended. Nothing was saved.
+        :raises StoreError: the store cannot answer.
+        """
+        if self.failure is not None:
+            return Farewell()
+        draft = session.draft(failed=failed)
+        try:
+            match self._status(draft):
+                case _Status.READ:
+                    return self._greet()
+                case _Status.NEW:
+                    return self._begin(draft)
+                case _Status.CHANGED:
+                    return self._save(draft)
+                case _Status.RENAMED:
+                    return self._rename(draft)
+                case _Status.UNBOUND:
+                    return self._unbind(draft)
+                case _Status.ENDED:
+                    return self._end(draft)
+        except StoreError as error:
+            self._note_failure(error)
+            raise
+
+    def _status(self, draft: Draft) -> _Status:
+        if draft.ended is not None:
+            return _Status.ENDED
+        if self._found is None:
+            return _Status.NEW if self._may_begin(draft) else _Status.READ
+        if draft.login is not None:
+            return _Status.RENAMED
+        if draft.unbound:
+            return _Status.UNBOUND
+        if draft.changes and draft.user is None and not draft.changes.over(_contents(self._found).data):
+            return _Status.ENDED
+        if draft.renew:
+            return _Status.RENAMED
+        return _Status.CHANGED if draft.changes or draft.forced else _Status.READ
+
+    def _may_begin(self, draft: Draft) -> bool:
+        if self._dead is not None and self._dead.is_known_to_browser and not draft.begins:
+            return False
+        return bool(draft.changes.put) or draft.login is not None
+
+    def _begin(self, draft: Draft) -> Farewell:
+        self._found = self._create(self._new(draft, draft.changes.over({})))
+        self._tell(signals.session_created, user_id=_contents(self._found).user)
+        return self._greet()
+
+    def _save(self, draft: Draft) -> Farewell:
+        found = self._found
+        while found is not None:
+            before = _contents(found).data
+            update = self._update(found, self._revised(_contents(found), draft.changes.over(before)))
+            if update.outcome is Outcome.OK:
+                self._found = update.found
+                if contested := draft.changes.contested(before):
+                    self._tell(signals.session_conflict, keys=contested)
+                permanence = _is_permanent(draft.changes.over(before))
+                return self._greet(must_send=draft.forced or permanence or permanence != _is_permanent(before))
+            found = _live(update)
+            if found is not None:
+                self._wait()
+        return Farewell()
+
+    def _rename(self, draft: Draft) -> Farewell:
+        """Create the new record, then swap the old one to a tombstone; what was written between goes into the new."""
+        old = _present(self._found)
+        data = draft.changes.over(_contents(old).data)
+        new = self._create(self._new(draft, data) if draft.login else self._revised(_contents(old), data))
+
+        def merge(current: Found) -> None:
+            nonlocal new
+            data = draft.changes.over(_contents(current).data)
+            new = self._rewrite(new, self._revised(_contents(new), data))
+
+        try:
+            if self._retire(old, Reason.REPLACED, merge) is None:
+                if not draft.begins:
+                    raise SessionConflict(
+                        "The session ended while its token was being renewed. Nothing was saved; log in again."
+                    )
+                # Carried out all the same, without what the ended session held.
+                alone = draft.changes.over({})
+                kept = self._revised(_contents(new), alone) if draft.login else self._new(draft, alone)
+                new = self._rewrite(new, kept)
+        except SessionKitError:
+            # Nobody was sent its token, but it must not linger in the list of devices.
+            with suppress(StoreError):
+                self._backend.delete(new)
+            raise
+        self._found = new
+        before, after = _contents(old).user, _contents(new).user
+        self._tell(signals.session_regenerated, user_id=after)
+        if before not in (None, after):
+            self._tell_end(Reason.REPLACED, before)
+        return self._greet()
+
+    def _unbind(self, draft: Draft) -> Farewell:
+        """End the login first, then go on with the rest of the data under a new token."""
+        retired = self._retire(_present(self._found), Reason.LOGOUT)
+        self._found = None
+        if retired is None:
+            return Farewell()
+        self._tell_end(Reason.LOGOUT, _contents(retired).user)
+        data = draft.changes.over(_contents(retired).data)
+        if not data:
+            return Farewell(forget=True)
+        self._found = self._create(self._new(draft, data))
+        return self._greet()
+
+    def _end(self, draft: Draft) -> Farewell:
+        reason = draft.ended or Reason.LOGOUT
+        ending = self._found or self._unreadable
+        self._found = self._unreadable = None
+        if ending is not None and self._backend.end(ending, reason, now=self._clock.now()):
+            self._tell_end(reason, ending.contents.user if ending.contents else None)
+        if draft.ended is not None and self._may_begin(draft):
+            return self._begin(draft)
+        return Farewell(forget=ending is not None)
+
+    # Changes that are saved at once.
+
+    def atomic(self, session: Session, fn: Callable[[Session], T]) -> T:
+        """Save at once what ``fn`` changes; see ``Session.atomic``.
+
+        :raises SessionConflict: others kept coming between, or the session has ended.
+        :raises StoreError: the store cannot answer.
+        """
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return self._atomic(session, fn)
+        except StoreError as error:
+            self._note_failure(error)
+            raise
+
+    def _atomic(self, session: Session, fn: Callable[[Session], T]) -> T:
+        pending, found = session.changes(), self._found
+        if found is None and not self._may_begin(Draft(Changes(put={"": b""}))):
+            raise _ended_meanwhile()
+        while True:
+            data = _contents(found).data if found else {}
+            scratch = session.scratch(pending.over(data))
+            result = fn(scratch)
+            changes = scratch.changes()
+            merged = replace(changes, base={}).over(data)
+            if not changes:
+                return result
+            if found is None:
+                self._found = self._create(self._new(Draft(changes), merged))
+                self._tell(signals.session_created, user_id=None)
+                break
+            update = self._update(found, self._revised(_contents(found), merged))
+            if update.outcome is Outcome.OK:
+                self._found = update.found
+                break
+            found = _live(update)
+            if found is None:
+                raise _ended_meanwhile()
+            self._wait()
+        session.rebase(self._kept(_present(self._found)), changes)
+        return result
+
+    # What all of these share.
+
+    def _new(self, draft: Draft, data: dict[str, bytes]) -> Contents:
+        """Return the contents of a session that begins now."""
+        now, login = self._clock.now(), draft.login
+        limits = self._limits(data)
+        return Contents(
+            kind=Kind.LIVE,
+            idle=limits.idle,
+            absolute_at=now + limits.absolute,
+            created_at=now,
+            lineage=secrets.token_bytes(16),
+            login_at=now if login and login.is_fresh else None,
+            user=login.user if login else None,
+            stamp=self._stamp(login) if login else None,
+            data_of=draft.data_of,
+            reason=None if login else self._dead,
+            data=data,
+        )
+
+    def _revised(self, contents: Contents, data: dict[str, bytes]) -> Contents:
+        """Return a session's contents with other data, under the limits that hold today."""
+        limits = self._limits(data)
+        started_at = contents.created_at if contents.login_at is None else contents.login_at
+        absolute_at = started_at + limits.absolute
+        # Activity never lengthens a life. Becoming permanent does: that is another kind of session.
+        if _is_permanent(data) == _is_permanent(contents.data):
+            absolute_at = min(absolute_at, contents.absolute_at)
+        return replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
+
+    def _create(self, contents: Contents) -> Found:
+        info = b""
+        if contents.user is not None:
+            info = Device(contents.lineage, contents.login_at, *self._circumstances.device()).encode()
+        return self._backend.create(contents, now=self._clock.now(), info=info)
+
+    def _update(self, found: Found, contents: Contents) -> Update:
+        now = self._clock.now()
+        return self._backend.update(found, contents, now=now, seen_at=None if self._circumstances.is_passive else now)
+
+    def _rewrite(self, new: Found, contents: Contents) -> Found:
+        """Overwrite a record whose token nobody has yet."""
+        update = self._update(new, contents)
+        if update.outcome is not Outcome.OK:
+            raise _ended_meanwhile()  # Revoked between its creation and now.
+        return _present(update.found)
+
+    def _retire(
+        self, old: Found, reason: Reason, merge: Callable[[Found], None] | None = None
+    ) -> Found | None:
+        """Swap a record to a tombstone; return it as it was then, or ``None`` if it had ended before.
+
+        :param merge: called with the record as it is now, whenever another request wrote to it between.
+        """
+        while True:
+            now = self._clock.now()
+            update = self._backend.update(old, tombstone(reason, old, now), now=now)
+            if update.outcome is Outcome.OK:
+                return old
+            current = _live(update)
+            if current is None:
+                if update.found is not None and update.found.contents is None:
+                    # Another server sealed it with a secret that is not ours. It has to be dead all the same.
+                    self._backend.end(update.found, reason, now=now)
+                return None
+            old = current
+            self._wait()
+            if merge is not None:
+                merge(old)
+
+    def _greet(self, *, must_send: bool = False) -> Farewell:
+        found = self._found
+        if found is None:
+            return Farewell()
+        contents = _contents(found)
+        absolute_at = found.times(contents).under(self._limits(contents.data)).absolute_at
+        return Farewell(
+            token=found.token,
+            must_send=must_send or found.token != self._sent,
+            is_permanent=_is_permanent(contents.data),
+            lasts=absolute_at - self._clock.now(),
+        )
+
+    def _limits(self, data: Mapping[str, bytes]) -> Limits:
+        return self._rules.timeouts.limits(
+            permanent=_is_permanent(data), permanent_idle=self._circumstances.permanent_idle
+        )
+
+    def _stamp(self, login: Login) -> str | None:
+        if login.stamp is not None or self._rules.stamp_of is None:
+            return login.stamp
+        return self._rules.stamp_of(login.user)
+
+    def _wait(self) -> None:
+        elapsed = self._clock.elapsed()
+        if self._retrying_since is None:
+            self._retrying_since = elapsed
+        spent = elapsed - self._retrying_since
+        if spent > _BUDGET:
+            raise SessionConflict(
+                f"Others changed this session without a pause for {_BUDGET:g} s. Nothing was saved; send it again."
+            )
+        self._clock.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.001 + spent)))  # noqa: S311  # jitter, no secret
+
+    def _note_failure(self, error: StoreError) -> None:
+        if self.failure is None:
+            self.failure = error
+            _log.error("The session store could not answer: %s", error)
+            self._tell(signals.store_failed, error=error)
+
+    def _refuse(self, reason: str) -> None:
+        self._tell(signals.session_refused, reason=reason)
+
+    def _tell_end(self, reason: Reason, user: str | None) -> None:
+        self._tell(signals.session_ended, reason=reason.value, user_id=user)
+
+    def _tell(self, signal: NamedSignal, **about: object) -> None:
+        if signal.receivers:
+            signal.send(self._circumstances.sender, **about)
+
+
+def _contents(found: Found) -> Contents:
+    if found.contents is None:
+        raise SessionKitError("A record that cannot be opened was taken for a session. Please report this.")
+    return found.contents
+
+
+def _present(found: Found | None) -> Found:
+    if found is None:
+        raise SessionKitError("A session that was not found was taken for one. Please report this.")
+    return found
+
+
+def _live(update: Update) -> Found | None:
+    found = update.found
+    return found if found and found.contents and found.contents.kind is Kind.LIVE else None
+
+
+def _is_permanent(data: Mapping[str, bytes]) -> bool:
+    return data.get("_permanent") == _TRUE
+
+
+def _ended_meanwhile() -> SessionConflict:
+    return SessionConflict("The session ended while it was being changed. Nothing was saved; begin again.")

@@ -1,0 +1,90 @@
+"""How long a session may live. Pure: times in, verdicts out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .clock import CLOCK_SKEW, settled
+from .reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one kind of session may live.
+
+    :param idle: seconds without activity.
+    :param absolute: seconds from the login (else the creation), never moved by activity.
+    """
+
+    idle: float
+    absolute: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The settings that end sessions, in seconds.
+
+    :param remember: absolute limit of permanent sessions.
+    :param touch_interval: how often "last seen" is written.
+    """
+
+    idle: float
+    absolute: float
+    fresh: float
+    remember: float
+    touch_interval: float
+
+    def limits(self, *, permanent: bool, permanent_idle: float) -> Limits:
+        """Return today's limits of a session.
+
+        :param permanent_idle: Flask's ``PERMANENT_SESSION_LIFETIME`` in seconds.
+        """
+        if permanent:
+            return Limits(idle=permanent_idle, absolute=self.remember)
+        return Limits(idle=self.idle, absolute=self.absolute)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What a session's life is judged by. Moments in Unix seconds, ``idle`` in seconds."""
+
+    created_at: float
+    login_at: float | None
+    seen_at: float
+    idle: float
+    absolute_at: float
+
+    @property
+    def started_at(self) -> float:
+        """Return the moment from which the absolute limit counts: the login, else the creation."""
+        return self.created_at if self.login_at is None else self.login_at
+
+    def is_from_future(self, now: float) -> bool:
+        """Return whether the session claims to begin later than clocks can differ."""
+        return max(self.created_at, self.started_at) > now + CLOCK_SKEW
+
+    def under(self, limits: Limits) -> Times:
+        """Return these times with the smaller of what was stored and what holds today."""
+        return Times(
+            self.created_at,
+            self.login_at,
+            self.seen_at,
+            min(self.idle, limits.idle),
+            min(self.absolute_at, self.started_at + limits.absolute),
+        )
+
+    def expires_at(self, now: float) -> float:
+        """Return when the session ends if nothing more happens, in Unix seconds."""
+        return min(settled(self.seen_at, now) + self.idle, self.absolute_at)
+
+    def verdict(self, now: float) -> Reason | None:
+        """Return why the session has ended, or ``None`` while it lives. A limit's own second is past it."""
+        if now >= self.absolute_at:
+            return Reason.ABSOLUTE
+        if now >= settled(self.seen_at, now) + self.idle:
+            return Reason.IDLE
+        return None
+
+    def wants_touch(self, now: float, every: float) -> bool:
+        """Return whether "last seen" is due to be written."""
+        return now - self.seen_at >= every or self.seen_at > now + CLOCK_SKEW

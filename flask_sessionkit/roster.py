@@ -1,0 +1,149 @@
+"""Who is signed in where: a user's sessions listed and ended."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .backends import ServerBackend
+from .clock import Clock
+from .contents import Kind
+from .device import Device
+from .errors import StoreError
+from .reasons import Reason
+from .record import Record
+from .stores.base import Capability
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One of a user's sessions. Moments in Unix seconds.
+
+    :param handle: names the session and opens nothing; stays the same when its token is renewed.
+    :param login_at: ``None`` where the user came by a remember cookie.
+    :param current: it is the session of this request.
+    """
+
+    handle: str
+    created_at: float
+    login_at: float | None
+    seen_at: float
+    expires_at: float
+    user_agent: str
+    address: str
+    current: bool
+
+
+class Roster:
+    """The sessions of users, by the index of a store.
+
+    :param tell: called with each user's session that was ended: the reason and the user id.
+    :param page: records a call of the store's ``list_owner``.
+    """
+
+    def __init__(
+        self,
+        backend: ServerBackend,
+        clock: Clock,
+        tell: Callable[[Reason, str | None], None],
+        *,
+        page: int = 100,
+    ) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._tell = tell
+        self._page = page
+
+    def sessions_of(self, user_id: str, *, current_key: str | None = None) -> list[SessionInfo]:
+        """Return a user's live sessions, the latest login first.
+
+        :param current_key: the key of the session of this request.
+        :raises StoreError: the store cannot answer, or keeps no index.
+        """
+        rows = [
+            SessionInfo(
+                handle=_handle(record, device),
+                created_at=record.created_at,
+                login_at=device.login_at,
+                seen_at=record.seen_at,
+                expires_at=record.expires_at,
+                user_agent=device.user_agent,
+                address=device.address,
+                current=record.key == current_key,
+            )
+            for record, device in self._entries(user_id)
+        ]
+        return sorted(rows, key=lambda row: row.login_at or row.created_at, reverse=True)
+
+    def revoke(self, handle: str, *, user_id: str | None = None, reason: Reason = Reason.REVOKED) -> int:
+        """End the session that a handle names; return how many that were: 1 or 0.
+
+        :param user_id: end it only if it is this user's.
+        :raises StoreError: the store cannot answer, or keeps no index.
+        """
+        owner, lineage = _parts(handle)
+        if not owner or (user_id is not None and owner not in self._backend.owners(user_id)):
+            return 0
+        ended = False
+        while keys := [r.key for r, d in self._entries_of(owner) if d.lineage == lineage]:
+            # Again, until none is left: its token may have been renewed between the list and the end.
+            ended |= any([self._end(key, reason) for key in keys])
+        return int(ended)
+
+    def revoke_user(self, user_id: str, *, except_key: str | None = None, reason: Reason = Reason.REVOKED) -> int:
+        """End all of a user's sessions that were signed in by now; return how many that were.
+
+        :param except_key: the key of a session that stays.
+        :raises StoreError: the store cannot answer, or keeps no index.
+        """
+        called_at = self._clock.now()
+        ended: set[bytes] = set()
+        while True:
+            found = False
+            for record, device in self._entries(user_id):
+                if record.key == except_key or (device.login_at or record.created_at) > called_at:
+                    continue
+                found = True
+                if self._end(record.key, reason):
+                    ended.add(device.lineage)
+            if not found:
+                return len(ended)
+
+    def _end(self, key: str, reason: Reason) -> bool:
+        now = self._clock.now()
+        found = self._backend.load_key(key, now=now)
+        if found is None or (found.contents is not None and found.contents.kind is not Kind.LIVE):
+            return False
+        if not self._backend.end(found, reason, now=now):
+            return False
+        self._tell(reason, found.contents.user if found.contents else None)
+        return True
+
+    def _entries(self, user_id: str) -> Iterator[tuple[Record, Device]]:
+        for owner in self._backend.owners(user_id):
+            yield from self._entries_of(owner)
+
+    def _entries_of(self, owner: str) -> Iterator[tuple[Record, Device]]:
+        if Capability.INDEX not in self._backend.store.capabilities:
+            raise StoreError("This store cannot list a user's sessions. Choose one that can; the documentation has a table.")
+        now, after = self._clock.now(), None
+        while records := self._backend.store.list_owner(owner, now=now, limit=self._page, after=after):
+            for record in records:
+                yield record, Device.decode(record.info) or Device(b"", None, "", "")
+            after = records[-1].key
+
+
+def _handle(record: Record, device: Device) -> str:
+    owner = bytes.fromhex(record.owner or "")
+    return base64.urlsafe_b64encode(owner + device.lineage).rstrip(b"=").decode()
+
+
+def _parts(handle: str) -> tuple[str, bytes]:
+    """Return a handle's owner and lineage, both empty for what is no handle."""
+    try:
+        raw = base64.b64decode(handle + "=" * (-len(handle) % 4), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        return "", b""
+    return (raw[:16].hex(), raw[16:]) if len(raw) == 32 else ("", b"")

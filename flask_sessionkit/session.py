@@ -1,0 +1,511 @@
+"""The session: a mapping that loads at the first look, and a draft of what saving now would keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NoReturn, Protocol, TypeVar
+from uuid import UUID
+
+from flask.sessions import SessionMixin
+
+from . import codec
+from .changes import Changes
+from .draft import Draft, Kept, Login
+from .errors import SessionClosed, SessionConflict, SessionKitError, UnsupportedType
+from .names import by_key, name_of
+from .reasons import Reason
+
+T = TypeVar("T")
+
+#: Flask-Login's word on whether the user typed a password (true) or came by a remember cookie (false).
+_FRESH = "_fresh"
+_FLASHES = "_flashes"
+
+
+class Visit(Protocol):
+    """One request's dealings with one session. The real one is in ``lifecycle``, two floors up."""
+
+    @property
+    def identity_keys(self) -> tuple[str, ...]:
+        """Keys of the session that say who the user is."""
+        ...
+
+    @property
+    def csrf_key(self) -> str:
+        """The key of the session that holds Flask-WTF's token."""
+        ...
+
+    def find(self) -> Kept:
+        """Load, from the store."""
+        ...
+
+    def forget_csrf(self) -> None:
+        """Drop copies of the CSRF token that lie outside the session."""
+        ...
+
+    def atomic(self, session: Session, fn: Callable[[Session], T]) -> T:
+        """Save what ``fn`` changes, at once."""
+        ...
+
+
+class Session(SessionMixin):
+    """One visitor's data. Nothing is read before the first look, no value is decoded before it is asked for.
+
+    Flask's ``session`` is one; it is not made by hand. Moments are Unix seconds, UTC.
+    """
+
+    # Defaults stand on the class: a request that never looks pays for one attribute only.
+    _visit: Visit | None = None
+    _kept = Kept()
+    #: Values by key; those in ``_encoded`` are still as they were stored. ``None`` until the first look.
+    _items: dict[Any, Any] | None = None
+    _identity_keys: tuple[str, ...] = ()
+    _user: str | None = None
+    _data_of: str | None = None
+    _login: Login | None = None
+    _ended: Reason | None = None
+    _ends_at_close = False
+    _is_unbound = False
+    _was_unbound = False
+    _is_cleared = False
+    _is_dropped = False
+    _has_removed = False
+    _renews = False
+    _begins = False
+    _modified: bool | None = None
+    _is_forced = False
+    _is_sending = False
+
+    def __init__(self, first_look: Callable[[], Visit]) -> None:
+        self._first_look = first_look
+
+    # The mapping.
+
+    def __getitem__(self, key: str) -> Any:
+        items = self._look()
+        value = items[key]
+        if key in self._encoded:
+            value = items[key] = codec.decode(value)
+            self._encoded.discard(key)
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._change()
+        if key == _FRESH or key in self._identity_keys:
+            self._put_identity(key, value)
+        else:
+            self._put(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        items = self._change()
+        named = self._named_user() if key in self._identity_keys else None
+        del items[key]
+        self._has_removed = True
+        self._encoded.discard(key)
+        self._assigned.discard(key)
+        if named is not None:
+            self._follow_identity(named)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._look())
+
+    def __len__(self) -> int:
+        return len(self._look())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._look()
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return self.copy() | dict(other)
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(other) | self.copy()
+
+    def __ior__(self, other: Mapping[str, Any]) -> Session:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        if self._items is None:
+            return "<Session, not looked at>"
+        # Names of keys only: values are often secrets, and a repr ends up in logs.
+        return f"<Session of {'a user' if self._user else 'nobody'} with {list(self._items)}>"
+
+    def copy(self) -> dict[str, Any]:
+        """Return the data as a dict of its own; the values are the same objects."""
+        return dict(self)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove and return the last key and its value.
+
+        :raises KeyError: the session is empty.
+        """
+        for key in reversed(self._look()):
+            return key, self.pop(key)
+        raise KeyError("popitem(): the session is empty")
+
+    def clear(self) -> None:
+        """Remove everything, also what other requests wrote meanwhile, and unbind the user."""
+        self._change().clear()
+        self._encoded.clear()
+        self._assigned.clear()
+        self._is_cleared = True
+        self._data_of = None
+        self._unbind()
+
+    # What it knows about itself.
+
+    @property
+    def user_id(self) -> str | None:
+        """The user that the session is bound to."""
+        self._look()
+        return self._user
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]  # Flask has a plain attribute
+        """Whether no stored session stands behind this one."""
+        self._look()
+        return self._kept.is_new
+
+    @property
+    def modified(self) -> bool:  # type: ignore[override]  # Flask has a plain attribute
+        """Whether the session was changed. Set by hand: true saves it and sends its cookie again, false saves nothing.
+
+        Changes inside of values need no setting; they are found when the request ends.
+        """
+        return bool(self._modified)
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        if value:
+            self._look()
+        self._modified = self._is_forced = bool(value)
+
+    @property
+    def created_at(self) -> float | None:
+        """When the session was first stored; ``None`` before."""
+        self._look()
+        return self._kept.created_at
+
+    @property
+    def login_at(self) -> float | None:
+        """When the user last proved who they are; ``None`` if they did not."""
+        self._look()
+        return self._kept.login_at
+
+    @property
+    def seen_at(self) -> float | None:
+        """The last activity that was written down; ``None`` before the session is stored."""
+        self._look()
+        return self._kept.seen_at
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the session ends if nothing more happens; ``None`` before it is stored."""
+        self._look()
+        return self._kept.expires_at
+
+    @property
+    def ended_because(self) -> str | None:
+        """Why the session that this cookie named is no more: a value of ``Reason``. Told for a minute."""
+        self._look()
+        return self._kept.ended_because
+
+    # Wishes: noted here, carried out when the request ends.
+
+    def regenerate(self) -> None:
+        """Go on under a new token; the old one is dead. For a change of what the user may do.
+
+        A login needs no call of this: it changes the token by itself.
+        """
+        self._change()
+        self._renews = True
+
+    def invalidate(self) -> None:
+        """End the session. What is written afterwards begins a new one."""
+        self._change()
+        self._ended = Reason.LOGOUT
+        self._login = None
+        self._is_unbound = self._is_cleared = self._is_dropped = self._renews = False
+        self._fill(Kept(ended_because=self._kept.ended_because))
+        if self._visit is not None:
+            self._visit.forget_csrf()
+
+    def log_in(self, login: Login) -> None:
+        """Bind the session to a user under a new token; see ``login_user``."""
+        items = self._change()
+        if self._data_of not in (None, login.user):
+            self._drop_loaded()
+        self._forget_csrf(items)
+        self._login = login
+        self._user = self._data_of = login.user
+        self._is_unbound = False
+
+    def end_at_close(self) -> None:
+        """Note that the session ends when the request does; until then it stays as it is (``logout_view``)."""
+        self._ends_at_close = True
+
+    @contextmanager
+    def login_view(self) -> Iterator[None]:
+        """Renew the token if anything but a message or a form's token changes inside (``login_view``)."""
+        before = self._touched() if self.is_opened else {}
+        self._begins = True
+        try:
+            yield
+        finally:
+            if self.is_opened and self._touched() != before:
+                self._renews = True
+
+    def atomic(self, fn: Callable[[Session], T]) -> T:
+        """Save at once what ``fn(session)`` changes, and only that; return what it returns.
+
+        ``fn`` runs again on fresh data until nothing came between, so it should change nothing but its session,
+        and it may not log in, log out or renew. What was saved stays, also if the request fails later.
+
+        :raises SessionConflict: others kept coming between for a second, or the session has ended.
+        """
+        self._change()
+        if self._visit is None or self._ended or self._ends_at_close:
+            raise SessionConflict("session.atomic() needs a session that goes on, and this one has ended.")
+        return self._visit.atomic(self, fn)
+
+    # For the close.
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether the session was looked at; asking is no look."""
+        return self._items is not None
+
+    @property
+    def visit(self) -> Visit | None:
+        """The request's dealings with this session, once it was looked at."""
+        return self._visit
+
+    def draft(self, *, failed: bool = False) -> Draft:
+        """Return what saving now would keep.
+
+        :param failed: the response is an error: data and logins are dropped; ends and removals of users stay.
+        :raises UnsupportedType: a value cannot come back as it went in.
+        """
+        ended = self._ended or (Reason.LOGOUT if self._ends_at_close else None)
+        if failed:
+            return self._draft_of_failure(ended)
+        if self._ends_at_close:
+            return Draft(self._new_messages(), ended=ended)
+        login = self._settled_login()
+        return Draft(
+            changes=self.changes(),
+            user=self._user,
+            data_of=self._data_of,
+            login=login,
+            ended=ended,
+            unbound=self._is_unbound,
+            renew=self._renews,
+            begins=self._begins or (login is not None and login.is_fresh),
+            forced=self._is_forced,
+        )
+
+    def changes(self) -> Changes:
+        """Return what this request changed so far, encoded.
+
+        :raises UnsupportedType: a value cannot come back as it went in.
+        """
+        items = self._look()
+        if self._modified is False:
+            return Changes()
+        cleared = self._is_cleared or self._is_dropped
+        base = {} if cleared else self._kept.data
+        put = {}
+        for key, value in items.items():
+            if key in self._encoded or (key not in self._assigned and not codec.can_change(value)):
+                continue
+            name, encoded = _encode(key, value)
+            if base.get(name) != encoded:
+                put[name] = encoded
+        removed = frozenset(base.keys() - {*map(name_of, items)}) if self._has_removed else frozenset()
+        return Changes(base, put, removed, cleared)
+
+    def rebase(self, kept: Kept, saved: Changes) -> None:
+        """Go on from what ``atomic`` saved, keeping what this request changed besides.
+
+        :param saved: what the atomic change put and removed.
+        """
+        pending, before, items = self.changes(), self._kept.data, self._look()
+        looked_at = {key: items[key] for key in items if key not in self._encoded}
+        user, data_of = self._user, self._data_of
+        self._fill(kept)
+        self._user, self._data_of = user, data_of
+        for name, key in ((name_of(key), key) for key in looked_at):
+            if name in saved.put or name in saved.removed:
+                continue
+            if name in pending.put or kept.data.get(name) == before.get(name):
+                self._put(key, looked_at[key])
+        for key in [key for key in self._look() if name_of(key) in pending.removed]:
+            del self._look()[key]
+
+    def scratch(self, data: Mapping[str, bytes]) -> Session:
+        """Return a session over other data, for the function of an atomic change; it takes no wishes."""
+        return _Scratch(self, data)
+
+    @property
+    def shows_user(self) -> bool:
+        """Whether the response may show what only one user may see; asking is no look."""
+        return self._user is not None or self._kept.user is not None
+
+    def note_sending(self, is_sending: bool) -> None:
+        """Refuse changes while a streamed response is on its way."""
+        self._is_sending = is_sending
+
+    # Within.
+
+    def _look(self) -> dict[Any, Any]:
+        if self._items is not None:
+            return self._items
+        self.accessed = True
+        # Filled first: when the store fails, the next look finds an empty session and not a second failure.
+        items = self._fill(Kept())
+        self._visit = visit = self._first_look()
+        self._identity_keys = visit.identity_keys
+        kept = visit.find()
+        return self._fill(kept) if kept.data or not kept.is_new or kept.ended_because else items
+
+    def _fill(self, kept: Kept) -> dict[Any, Any]:
+        self._kept = kept
+        self._user = kept.user
+        self._data_of = kept.data_of
+        self._items = items = by_key(kept.data)
+        self._encoded = set(items)
+        self._assigned: set[Any] = set()
+        return items
+
+    def _change(self) -> dict[Any, Any]:
+        items = self._look()
+        if self._is_sending:
+            raise SessionClosed(
+                "The session was saved before the response began to stream. Change it before the first byte is sent."
+            )
+        self._modified = True
+        return items
+
+    def _put(self, key: Any, value: Any) -> None:
+        self._look()[key] = value
+        self._assigned.add(key)
+        self._encoded.discard(key)
+
+    def _put_identity(self, key: str, value: Any) -> None:
+        named, was_fresh = self._named_user(), self.get(_FRESH)
+        if key in self._identity_keys:
+            _user_id(key, value)
+        self._put(key, value)
+        self._follow_identity(named)
+        # A remembered user who typed the password after all: a login, with its new token.
+        if key == _FRESH and value is True and was_fresh is False and self._user and self._user == self._named_user():
+            self.log_in(Login(self._user))
+
+    def _follow_identity(self, before: str | None) -> None:
+        after = self._named_user()
+        if after is not None and after != before:
+            self.log_in(Login(after))
+        elif after is None and before is not None and before == self._user:
+            self._unbind()
+
+    def _named_user(self) -> str | None:
+        for key in self._identity_keys:
+            if (user := _user_id(key, self.get(key))) is not None:
+                return user
+        return None
+
+    def _settled_login(self) -> Login | None:
+        # Flask-Login writes _fresh after _user_id, so how fresh a login is can only be told at the end.
+        login = self._login
+        if login and self.get(_FRESH) is False and self._named_user() == login.user:
+            return Login(login.user, is_fresh=False, stamp=login.stamp)
+        return login
+
+    def _unbind(self) -> None:
+        self._login = None
+        self._user = None
+        self._is_unbound = self._was_unbound = self._kept.user is not None
+
+    def _drop_loaded(self) -> None:
+        """Remove what was loaded, which is another user's. What this request set stays."""
+        items = self._look()
+        for key in [key for key in items if key not in self._assigned]:
+            del items[key]
+        self._encoded.clear()
+        self._is_dropped = True
+
+    def _forget_csrf(self, items: dict[Any, Any]) -> None:
+        if self._visit is None:
+            return
+        if items.pop(self._visit.csrf_key, None) is not None:
+            self._has_removed = True
+            self._encoded.discard(self._visit.csrf_key)
+            self._assigned.discard(self._visit.csrf_key)
+        self._visit.forget_csrf()
+
+    def _touched(self) -> dict[str, bytes | None]:
+        passing = {_FLASHES, self._visit.csrf_key if self._visit else ""}
+        changes = self.changes()
+        touched: dict[str, bytes | None] = {**changes.put, **dict.fromkeys(changes.removed)}
+        return {name: value for name, value in touched.items() if name not in passing}
+
+    def _new_messages(self) -> Changes:
+        """Return what a ``logout_view`` leaves behind: messages of this request, for a session of their own."""
+        messages = self.changes().put.get(_FLASHES)
+        return Changes(put={} if messages is None else {_FLASHES: messages})
+
+    def _draft_of_failure(self, ended: Reason | None) -> Draft:
+        base = self._kept.data
+        removed = frozenset(base.keys() & {*self._identity_keys}) if self._was_unbound else frozenset()
+        return Draft(
+            changes=Changes(base, {}, removed, cleared=self._is_cleared),
+            user=None if ended or self._was_unbound else self._kept.user,
+            data_of=None if self._is_cleared else self._kept.data_of,
+            ended=ended,
+            unbound=self._was_unbound and not ended,
+        )
+
+
+class _Scratch(Session):
+    def __init__(self, outer: Session, data: Mapping[str, bytes]) -> None:
+        self._identity_keys = outer._identity_keys
+        self._fill(replace(outer._kept, data=data, user=outer._user, data_of=outer._data_of))
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise SessionKitError(
+            "The function of session.atomic() may not log in, log out, renew or nest. Do that outside of it."
+        )
+
+    regenerate = invalidate = log_in = end_at_close = atomic = _refuse
+
+    def _unbind(self) -> None:
+        if self._user is not None:
+            self._refuse()
+
+
+def _encode(key: Any, value: Any) -> tuple[str, bytes]:
+    try:
+        return name_of(key), codec.encode(value)
+    except TypeError as error:
+        raise UnsupportedType(
+            f"session[{key!r}] cannot be kept: {error}. Keep something simpler, or its id. Nothing was saved."
+        ) from error
+
+
+def _user_id(key: str, value: Any) -> str | None:
+    match value:
+        case None | "":
+            return None
+        case str():
+            return value
+        case bool():
+            pass
+        case int() | UUID():
+            return str(value)
+    raise UnsupportedType(
+        f"session[{key!r}] names the user, so it must be a str or an int, not {type(value).__name__}. "
+        "Keep the user's id there, or take the key out of SESSIONKIT_IDENTITY_KEYS."
+    )

@@ -1,0 +1,20 @@
+"""Signals (blinker). The sender is the application; every receiver takes ``**extra``."""
+
+from __future__ import annotations
+
+from blinker import Namespace
+
+_signals = Namespace()
+
+#: A session was stored for the first time. ``user_id``.
+session_created = _signals.signal("session-created")
+#: A session goes on under a new token: a login, ``regenerate()``. ``user_id``.
+session_regenerated = _signals.signal("session-regenerated")
+#: A session is no more. ``reason`` (logout, idle, absolute, revoked, replaced, limit, stamp), ``user_id``.
+session_ended = _signals.signal("session-ended")
+#: A token was not honoured. ``reason``: "unreadable", "future" or "duplicate".
+session_refused = _signals.signal("session-refused")
+#: Two requests changed the same keys and the later one won. ``keys``.
+session_conflict = _signals.signal("session-conflict")
+#: The store could not answer. ``error``.
+store_failed = _signals.signal("store-failed")
