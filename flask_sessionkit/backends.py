@@ -40,9 +40,7 @@ class Found:
 
     def times(self, contents: Contents) -> Times:
         """Return what the session's life is judged by."""
-        return Times(
-            contents.created_at, contents.login_at, self.record.seen_at, contents.idle, contents.absolute_at
-        )
+        return Times(contents.created_at, contents.login_at, self.record.seen_at, contents.idle, contents.absolute_at)
 
 
 @dataclass(frozen=True, slots=True)

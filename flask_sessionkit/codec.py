@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
+from msgspec import DecodeError
 from msgspec.msgpack import Decoder, Encoder, Ext
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def decode(data: bytes) -> Any:
     """
     try:
         return _unpack(data)
-    except (ValueError, TypeError, LookupError, ArithmeticError, OSError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, OSError, RecursionError, DecodeError) as error:
         raise ValueError("These bytes are not an encoded value.") from error
 
 

@@ -50,8 +50,8 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
     touch_interval = reader.duration("TOUCH_INTERVAL", timedelta(seconds=min(60.0, idle / 10)))
     if absolute < idle:
         reader.problems.append(
-            f"SESSIONKIT_ABSOLUTE_TIMEOUT ({absolute:g} s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT ({idle:g} s). "
-            "Shorten the idle timeout as well."
+            f"SESSIONKIT_ABSOLUTE_TIMEOUT ({absolute:g} s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT "
+            f"({idle:g} s). Shorten the idle timeout as well."
         )
     if touch_interval > idle / 10:
         reader.problems.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import ormsgpack
 
@@ -78,6 +79,7 @@ class Contents:
             return None
         try:
             kind, *between, reason, target, data = ormsgpack.unpackb(payload[1:])
-            return cls(Kind(kind), *between, reason and Reason(reason), target, data)
+            fields: list[Any] = [Kind(kind), *between, reason and Reason(reason), target, data]
+            return cls(*fields)
         except (ValueError, TypeError):
             return None

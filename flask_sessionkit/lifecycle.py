@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from blinker import NamedSignal
 
@@ -80,6 +80,7 @@ class Farewell:
     :param token: of the session that goes on; ``None`` if none does.
     :param must_send: the browser does not have the token yet, or not for as long as it should.
     :param forget: delete the cookie.
+    :param is_logout: the session was ended in this request, by its user.
     :param is_permanent: the cookie outlives the browser.
     :param lasts: seconds until the session's absolute end.
     """
@@ -87,6 +88,7 @@ class Farewell:
     token: str | None = None
     must_send: bool = False
     forget: bool = False
+    is_logout: bool = False
     is_permanent: bool = False
     lasts: float = 0.0
 
@@ -332,7 +334,7 @@ class Visit:
         self._tell_end(Reason.LOGOUT, _contents(retired).user)
         data = draft.changes.over(_contents(retired).data)
         if not data:
-            return Farewell(forget=True)
+            return Farewell(forget=True, is_logout=True)
         self._found = self._create(self._new(draft, data))
         return self._greet()
 
@@ -343,8 +345,8 @@ class Visit:
         if ending is not None and self._backend.end(ending, reason, now=self._clock.now()):
             self._tell_end(reason, ending.contents.user if ending.contents else None)
         if draft.ended is not None and self._may_begin(draft):
-            return self._begin(draft)
-        return Farewell(forget=ending is not None)
+            return replace(self._begin(draft), is_logout=True)
+        return Farewell(forget=ending is not None, is_logout=ending is not None)
 
     # Changes that are saved at once.
 
@@ -436,9 +438,7 @@ class Visit:
             raise _ended_meanwhile()  # Revoked between its creation and now.
         return _present(update.found)
 
-    def _retire(
-        self, old: Found, reason: Reason, merge: Callable[[Found], None] | None = None
-    ) -> Found | None:
+    def _retire(self, old: Found, reason: Reason, merge: Callable[[Found], None] | None = None) -> Found | None:
         """Swap a record to a tombstone; return it as it was then, or ``None`` if it had ended before.
 
         :param merge: called with the record as it is now, whenever another request wrote to it between.
@@ -505,7 +505,7 @@ class Visit:
     def _tell_end(self, reason: Reason, user: str | None) -> None:
         self._tell(signals.session_ended, reason=reason.value, user_id=user)
 
-    def _tell(self, signal: NamedSignal, **about: object) -> None:
+    def _tell(self, signal: NamedSignal, **about: Any) -> None:
         if signal.receivers:
             signal.send(self._circumstances.sender, **about)
 

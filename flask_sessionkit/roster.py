@@ -11,7 +11,7 @@ from .backends import ServerBackend
 from .clock import Clock
 from .contents import Kind
 from .device import Device
-from .errors import StoreError
+from .errors import SessionKitError
 from .reasons import Reason
 from .record import Record
 from .stores.base import Capability
@@ -60,7 +60,8 @@ class Roster:
         """Return a user's live sessions, the latest login first.
 
         :param current_key: the key of the session of this request.
-        :raises StoreError: the store cannot answer, or keeps no index.
+        :raises SessionKitError: the store keeps no index.
+        :raises StoreError: the store cannot answer.
         """
         rows = [
             SessionInfo(
@@ -73,7 +74,7 @@ class Roster:
                 address=device.address,
                 current=record.key == current_key,
             )
-            for record, device in self._entries(user_id)
+            for record, device in self._entries(self._backend.owners(user_id))
         ]
         return sorted(rows, key=lambda row: row.login_at or row.created_at, reverse=True)
 
@@ -81,35 +82,45 @@ class Roster:
         """End the session that a handle names; return how many that were: 1 or 0.
 
         :param user_id: end it only if it is this user's.
-        :raises StoreError: the store cannot answer, or keeps no index.
+        :raises SessionKitError: the store keeps no index.
+        :raises StoreError: the store cannot answer.
         """
         owner, lineage = _parts(handle)
         if not owner or (user_id is not None and owner not in self._backend.owners(user_id)):
             return 0
-        ended = False
-        while keys := [r.key for r, d in self._entries_of(owner) if d.lineage == lineage]:
-            # Again, until none is left: its token may have been renewed between the list and the end.
-            ended |= any([self._end(key, reason) for key in keys])
-        return int(ended)
+        return self._end_all([owner], lambda _, device: device.lineage == lineage, reason)
 
     def revoke_user(self, user_id: str, *, except_key: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End all of a user's sessions that were signed in by now; return how many that were.
 
         :param except_key: the key of a session that stays.
-        :raises StoreError: the store cannot answer, or keeps no index.
+        :raises SessionKitError: the store keeps no index.
+        :raises StoreError: the store cannot answer.
         """
         called_at = self._clock.now()
+        return self._end_all(
+            self._backend.owners(user_id),
+            lambda record, device: record.key != except_key and (device.login_at or record.created_at) <= called_at,
+            reason,
+        )
+
+    def _end_all(self, owners: list[str], is_meant: Callable[[Record, Device], bool], reason: Reason) -> int:
+        """List again from the start until a pass finds nothing: a token may be renewed behind the cursor meanwhile."""
         ended: set[bytes] = set()
-        while True:
-            found = False
-            for record, device in self._entries(user_id):
-                if record.key == except_key or (device.login_at or record.created_at) > called_at:
+        tried: set[str] = set()
+        goes_on = True
+        while goes_on:
+            goes_on = False
+            for record, device in self._entries(owners):
+                if not is_meant(record, device):
                     continue
-                found = True
                 if self._end(record.key, reason):
                     ended.add(device.lineage)
-            if not found:
-                return len(ended)
+                    goes_on = True
+                elif record.key not in tried:
+                    goes_on = True
+                tried.add(record.key)
+        return len(ended)
 
     def _end(self, key: str, reason: Reason) -> bool:
         now = self._clock.now()
@@ -121,18 +132,17 @@ class Roster:
         self._tell(reason, found.contents.user if found.contents else None)
         return True
 
-    def _entries(self, user_id: str) -> Iterator[tuple[Record, Device]]:
-        for owner in self._backend.owners(user_id):
-            yield from self._entries_of(owner)
-
-    def _entries_of(self, owner: str) -> Iterator[tuple[Record, Device]]:
+    def _entries(self, owners: list[str]) -> Iterator[tuple[Record, Device]]:
         if Capability.INDEX not in self._backend.store.capabilities:
-            raise StoreError("This store cannot list a user's sessions. Choose one that can; the documentation has a table.")
-        now, after = self._clock.now(), None
-        while records := self._backend.store.list_owner(owner, now=now, limit=self._page, after=after):
-            for record in records:
-                yield record, Device.decode(record.info) or Device(b"", None, "", "")
-            after = records[-1].key
+            raise SessionKitError(
+                "This store cannot list a user's sessions. Choose one that can; the documentation has a table."
+            )
+        for owner in owners:
+            now, after = self._clock.now(), None
+            while records := self._backend.store.list_owner(owner, now=now, limit=self._page, after=after):
+                for record in records:
+                    yield record, Device.decode(record.info) or Device(b"", None, "", "")
+                after = records[-1].key
 
 
 def _handle(record: Record, device: Device) -> str:

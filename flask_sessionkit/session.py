@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, Self, TypeVar
 from uuid import UUID
 
 from flask.sessions import SessionMixin
@@ -123,7 +123,7 @@ class Session(SessionMixin):
     def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return dict(other) | self.copy()
 
-    def __ior__(self, other: Mapping[str, Any]) -> Session:
+    def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
         return self
 

@@ -38,7 +38,15 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.mysql import MEDIUMBLOB, VARBINARY, VARCHAR
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from ..errors import ConfigError, StoreError
 from ..record import Outcome, Purged, Record, Version, Write
@@ -108,16 +116,22 @@ class SQLAlchemyStore:
 
     :param url: as for ``sqlalchemy.create_engine``. An engine's own: ``engine.url``.
     :param timeout: seconds; how long a statement waits for a connection or a locked SQLite file.
-    :raises ConfigError: SQLite in memory, or an asynchronous driver.
+    :param relative_to: the folder of a relative SQLite path; the current one by default.
+    :raises ConfigError: no database URL, an unknown dialect, SQLite in memory, or an asynchronous driver.
+    :raises ImportError: the driver is not installed.
     """
 
-    def __init__(self, url: str | URL, *, table: str = TABLE, schema: str | None = None, timeout: float = 0.5) -> None:
-        self.url: Final = make_url(url)
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        table: str = TABLE,
+        schema: str | None = None,
+        timeout: float = 0.5,
+        relative_to: Path | None = None,
+    ) -> None:
+        self.url: Final = _usable(url, relative_to or Path())
         self._is_sqlite = self.url.get_backend_name() == "sqlite"
-        if self._is_sqlite and _is_in_memory(self.url):
-            raise ConfigError(
-                "SESSIONKIT_STORE must not be SQLite in memory, a database for each thread. Use 'memory:' or a file."
-            )
         self._timeout = timeout
         self._engine = create_engine(
             self.url,
@@ -129,11 +143,6 @@ class SQLAlchemyStore:
             pool_timeout=timeout,
             connect_args={"timeout": timeout} if self._is_sqlite else {},
         )
-        if self._engine.dialect.is_async:
-            raise ConfigError(
-                f"SESSIONKIT_STORE must not name an asynchronous driver, as {self.url.drivername} does. "
-                f"Use another driver for {self.url.get_backend_name()}."
-            )
         if self._is_sqlite:
             event.listen(self._engine, "connect", _sync_less_often_in_wal)
         self._table = session_table(MetaData(), name=table, schema=schema)
@@ -387,9 +396,31 @@ def _is_locked(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}
 
 
-def _is_in_memory(url: URL) -> bool:
+def _usable(text: str | URL, folder: Path) -> URL:
+    """Return the URL, its SQLite path made absolute, or refuse what can never work."""
+    try:
+        url = make_url(text)
+        dialect = url.get_dialect()
+    except NoSuchModuleError as error:
+        raise ConfigError("SESSIONKIT_STORE names a database or driver unknown to SQLAlchemy. Correct it.") from error
+    except (ArgumentError, ValueError):
+        # The cause is left out: it may quote a part of a password.
+        raise ConfigError(
+            "SESSIONKIT_STORE is not a database URL. Write sqlite:///name.db; in a password, '@' as %40 and '/' as %2F."
+        ) from None
+    if dialect.is_async:
+        raise ConfigError(
+            f"SESSIONKIT_STORE must not name an asynchronous driver, as {url.drivername} does. "
+            f"Use another driver for {url.get_backend_name()}."
+        )
+    if url.get_backend_name() != "sqlite":
+        return url
     name = url.database or ":memory:"
-    return name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory"
+    if name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory":
+        raise ConfigError(
+            "SESSIONKIT_STORE must not be SQLite in memory, a database for each thread. Use 'memory:' or a file."
+        )
+    return url if name.startswith("file:") else url.set(database=str((folder / name).absolute()))
 
 
 def _sync_less_often_in_wal(connection: Any, _: object) -> None:

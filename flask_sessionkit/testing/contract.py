@@ -6,12 +6,15 @@ import dataclasses
 import hashlib
 import multiprocessing
 import os
+import random
 import signal
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property, partial
+from itertools import count
 from multiprocessing.synchronize import Barrier
 from threading import BrokenBarrierError
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeAlias, TypeVar
@@ -19,7 +22,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeAlias, TypeVar
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from ..stores.base import GRACE, Capability, CountsEnded, Store
-from .interleaving import PATIENCE, race
+from .interleaving import HEADSTART, PATIENCE, race
 
 #: Opens a store on the data of the test; can be pickled.
 StoreFactory: TypeAlias = Callable[[], Store]
@@ -34,6 +37,8 @@ OTHER_OWNER = "0123456789abcdef0123456789abcdee"
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+# A part of a race between processes: given its store, its number, and what waits for the others.
+_Task: TypeAlias = Callable[Concatenate[Store, int, Callable[[], object], _P], _T]
 
 
 def a_key(number: int) -> str:
@@ -803,7 +808,9 @@ class StoreContract:
             return changed, self.store.replace(changed, expected=records[number].version, now=NOW)
 
         for answers in race(*[replace] * 8, rounds=len(records)):
-            (winner,) = [changed for changed, write in answers if write.outcome is Outcome.OK]
+            winners = [changed for changed, write in answers if write.outcome is Outcome.OK]
+            assert len(winners) == 1
+            (winner,) = winners
             losers = [write for changed, write in answers if changed is not winner]
             assert losers == [Write(Outcome.CONFLICT, winner)] * 7
             assert self.stored(winner) == winner
@@ -876,7 +883,7 @@ class StoreContract:
     def test_no_update_is_lost_between_processes(self) -> None:
         record = self.kept(payload=b"0")
 
-        _in_processes(self.spawn_store(), _task_count_up, record.key)
+        self._in_processes(_task_count_up, record.key)
 
         found = self.stored(record)
         assert found is not None
@@ -884,7 +891,7 @@ class StoreContract:
 
     @_needs("spawn_store")
     def test_one_process_creates_and_one_deletes(self) -> None:
-        lanes = _in_processes(self.spawn_store(), _task_create_and_delete)
+        lanes = self._in_processes(_task_create_and_delete)
 
         assert [sorted(answers) for answers in zip(*lanes, strict=True)] == [[False] * (PROCESSES - 1) + [True]] * (
             2 * PROCESS_ROUNDS
@@ -896,7 +903,7 @@ class StoreContract:
     def test_what_a_process_deletes_no_other_brings_back(self) -> None:
         records = [self.kept(number) for number in range(PROCESS_ROUNDS)]
 
-        _in_processes(self.spawn_store(), _task_write_against_delete, records)
+        self._in_processes(_task_write_against_delete, records)
 
         assert [self.stored(record) for record in records] == [None] * PROCESS_ROUNDS
         self.assert_listed([])
@@ -905,7 +912,7 @@ class StoreContract:
     def test_a_touch_in_one_process_takes_nothing_back_in_another(self) -> None:
         records = [self.kept(number) for number in range(PROCESS_ROUNDS)]
 
-        lanes = _in_processes(self.spawn_store(), _task_touch_against_replace, records)
+        lanes = self._in_processes(_task_touch_against_replace, records)
 
         for record, *found in zip(records, *lanes, strict=True):
             stored = self.stored(record)
@@ -951,6 +958,10 @@ class StoreContract:
             assert isinstance(error, StoreError)
             assert error.__cause__ is not None
             assert not any(secret in str(error) for secret in (record.key, OWNER, "an unusual payload"))
+
+    def _in_processes(self, task: _Task[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
+        assert self.store is not None
+        return _in_processes(self.spawn_store(), task, *args, **kwargs)
 
     def pages(self, limit: int) -> list[Record]:
         """Return all rows of ``OWNER``, read page by page as a revocation does: until a page is not full."""
@@ -1055,8 +1066,6 @@ def _end_of_child(work: Callable[[], None], writer: int) -> NoReturn:
         os._exit(status)
 
 
-_Task: TypeAlias = Callable[Concatenate[Store, int, Callable[[], object], _P], _T]
-
 # Starting processes costs more than all tests together, so they are kept for all of a test run.
 _pool: ProcessPoolExecutor | None = None
 _line: Barrier
@@ -1090,10 +1099,16 @@ def _run_task(factory: StoreFactory, task: Any, lane: int, args: Any, kwargs: An
     store = factory()
     try:
         _line.wait(6 * PATIENCE)  # all are started, so that none takes the task of another
-        return task(store, lane, partial(_line.wait, PATIENCE), *args, **kwargs)
+        return task(store, lane, partial(_meet, lane, count()), *args, **kwargs)
     except BaseException:
         _line.abort()
         raise
+
+
+def _meet(lane: int, rounds: Iterator[int]) -> None:
+    _line.wait(PATIENCE)
+    if next(rounds) % PROCESSES != lane:
+        time.sleep(random.uniform(0, HEADSTART))
 
 
 def _task_count_up(store: Store, lane: int, meet: Callable[[], object], key: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args
 
 from ..errors import StoreError
 from ..record import Purged, Record, Version, Write
@@ -19,6 +21,9 @@ Call: TypeAlias = Literal["load", "create", "replace", "delete", "list_owner", "
 
 #: Seconds after which a wait that nothing ends becomes an ``AssertionError``.
 PATIENCE = 10.0
+
+#: Seconds by which one call of a race is ahead of the others, at most.
+HEADSTART = 0.0002
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -136,6 +141,10 @@ class PausingStore:
         return pause
 
     def _arm(self, call: Call, nth: int, before: bool, act: Callable[[], None]) -> None:
+        if call not in get_args(Call):
+            raise ValueError(f"A store has no call {call!r}. Use one of: {', '.join(get_args(Call))}.")
+        if nth < 1:
+            raise ValueError(f"nth must be 1 or more, not {nth}. The next call is number 1.")
         with self._lock:
             self._orders.append(_Order(call, nth, before, act))
 
@@ -267,7 +276,8 @@ def in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Ru
 def race(*calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], object] | None = None) -> list[list[_T]]:
     """Run calls at once, each in a thread of its own, round after round, and return their answers by round.
 
-    All start a round together, and a round starts when all are done with the one before.
+    All start a round together, and a round starts when all are done with the one before. In turn each has a headstart
+    of up to 0.2 ms; else the same one would be first each time.
 
     >>> race(lambda number: number, lambda number: -number, rounds=3)
     [[0, 0], [1, -1], [2, -2]]
@@ -289,6 +299,8 @@ def race(*calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], o
         try:
             for number in range(rounds):
                 line.wait(PATIENCE)
+                if number % len(calls) != lane:
+                    time.sleep(random.uniform(0, HEADSTART))
                 answers[number][lane] = calls[lane](number)  # type: ignore[call-overload]  # None until then
         except BaseException:
             line.abort()

@@ -1,0 +1,215 @@
+"""Login and logout: helpers and decorators that note wishes on the session."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, overload
+
+from flask import abort, current_app, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from .draft import Login
+from .errors import SessionKitError
+from .session import Session
+
+P = ParamSpec("P")
+R = TypeVar("R")
+View = Callable[P, R]
+
+#: Set on a view by ``passive``.
+PASSIVE = "_sessionkit_passive"
+
+#: One slash, then neither a slash nor a backslash, and no character that browsers drop or fold on the way.
+_OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f-\xa0\\\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]*")
+
+
+def current_session() -> Session:
+    """Return this request's session as the object behind Flask's proxy.
+
+    :raises SessionKitError: the application's sessions are not this library's.
+    :raises RuntimeError: there is no request, or no secret.
+    """
+    current = session._get_current_object()  # type: ignore[attr-defined]  # the proxy's own method
+    if isinstance(current, Session):
+        return current
+    if current_app.session_interface.is_null_session(current):
+        current["user"] = None  # Flask's own error, which tells about the missing secret.
+    raise SessionKitError(f"The session is a {type(current).__name__}. Call SessionKit(app) before the first request.")
+
+
+def as_user_id(user_id: str | int) -> str:
+    """Return a user id as sessions keep it.
+
+    :raises ValueError: it is empty or no valid Unicode.
+    :raises TypeError: it is neither str nor int.
+    """
+    if isinstance(user_id, bool) or not isinstance(user_id, str | int):
+        raise TypeError(f"A user id must be str or int, not {type(user_id).__name__}. Pass the user's id.")
+    text = str(user_id)
+    if not text:
+        raise ValueError("A user id must not be empty. Pass the user's id.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("A user id must be valid Unicode, without lone surrogates.") from error
+    return text
+
+
+def login_user(user_id: str | int, *, remember: bool = False, stamp: str | None = None) -> None:
+    """Bind the session to a user under a new token; the old one is dead.
+
+    What an anonymous session held is kept, what another user's held is not. The login is carried out when the request
+    ends, unless that is with an error.
+
+    :param remember: the cookie outlives the browser, for at most ``SESSIONKIT_REMEMBER_TIMEOUT``.
+    :param stamp: what ``user_stamp`` said when the password was checked; without it the function is asked now.
+    :raises ValueError: the user id is empty.
+    """
+    current = current_session()
+    current.log_in(Login(as_user_id(user_id), stamp=stamp))
+    if remember:
+        current.permanent = True
+
+
+def logout_user(*, everywhere: bool = False) -> None:
+    """End the session, in the store and in the browser. What is written afterwards begins a new one.
+
+    :param everywhere: end all of the user's sessions.
+    :raises StoreError: with ``everywhere``: the store cannot answer.
+    """
+    current = current_session()
+    user = current.user_id
+    current.invalidate()
+    if everywhere and user is not None:
+        current_app.extensions["sessionkit"].revoke_user(user)
+
+
+def current_user_id() -> str | None:
+    """Return the user that the session is bound to, or ``None``."""
+    current = session._get_current_object()  # type: ignore[attr-defined]  # the proxy's own method
+    return current.user_id if isinstance(current, Session) else None
+
+
+def login_view(view: View[P, R]) -> View[P, R]:
+    """Renew the token if the view changes the session, whatever it does inside.
+
+    For an application's own login, second factor or change of role. A message or a form's CSRF token is no change;
+    a failed login renews nothing.
+    """
+
+    @wraps(view)
+    def renewing(*args: P.args, **kwargs: P.kwargs) -> R:
+        with current_session().login_view():
+            return _called(view, *args, **kwargs)
+
+    return renewing
+
+
+@overload
+def logout_view(view: View[P, R], *, allow_get: bool = ...) -> View[P, R]: ...
+@overload
+def logout_view(view: None = ..., *, allow_get: bool = ...) -> Callable[[View[P, R]], View[P, R]]: ...
+def logout_view(view: View[P, R] | None = None, *, allow_get: bool = False) -> Any:
+    """End the session when the request does, whatever the view does inside.
+
+    Until then the data stays readable and writable, so that Flask-Login can clear its remember cookie. A message that
+    is flashed on the way goes on in a new session.
+
+    :param allow_get: a GET logs out too, so that any page's ``<img src=/logout>`` can.
+    """
+
+    def decorate(view: View[P, R]) -> View[P, R]:
+        @wraps(view)
+        def ending(*args: P.args, **kwargs: P.kwargs) -> R:
+            if allow_get or request.method not in ("GET", "HEAD", "OPTIONS"):
+                current_session().end_at_close()
+            return _called(view, *args, **kwargs)
+
+        return ending
+
+    return decorate if view is None else decorate(view)
+
+
+def login_required(view: View[P, R]) -> View[P, R | ResponseReturnValue]:
+    """Let only a signed-in user in. A page is sent to ``SESSIONKIT_LOGIN_VIEW``, anything else answered with 401."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
+        if current_user_id() is None:
+            return _send_to_login()
+        return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]  # Flask's is untyped
+
+    return guarded
+
+
+@overload
+def fresh_login_required(max_age: View[P, R]) -> View[P, R | ResponseReturnValue]: ...
+@overload
+def fresh_login_required(
+    max_age: timedelta | float | None = ...,
+) -> Callable[[View[P, R]], View[P, R | ResponseReturnValue]]: ...
+def fresh_login_required(max_age: Any = None) -> Any:
+    """Let only a user in who typed the password a short while ago; others are sent where ``login_required`` sends.
+
+    :param max_age: a duration or seconds; ``None`` for ``SESSIONKIT_FRESH_TIMEOUT``.
+    """
+    if callable(max_age):
+        return fresh_login_required()(max_age)
+    seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+
+    def decorate(view: View[P, R]) -> View[P, R | ResponseReturnValue]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
+            if current_user_id() is None or not current_app.extensions["sessionkit"].is_fresh(seconds):
+                return _send_to_login()
+            return _called(view, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def passive(view: View[P, R]) -> View[P, R]:
+    """Do not count this view as activity: polling, prefetch. The session idles out in spite of it."""
+    setattr(view, PASSIVE, True)
+    return view
+
+
+def next_url(default: str = "/") -> str:
+    """Return where the visitor wanted to go before the login, if that stays on this origin.
+
+    Read from ``next`` of the query or the form.
+
+    :param default: given for anything that could lead elsewhere.
+    """
+    wanted = request.values.get("next", "")
+    return wanted if _OWN_PATH.fullmatch(wanted) else default
+
+
+def _called(view: View[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    answer: R = current_app.ensure_sync(view)(*args, **kwargs)
+    return answer
+
+
+def _send_to_login() -> Any:
+    endpoint = current_app.extensions["sessionkit"].login_view
+    if endpoint is None or not _wants_page():
+        abort(401)
+    if request.method not in ("GET", "HEAD"):
+        return redirect(url_for(endpoint), 303)
+    wanted = request.script_root + request.full_path.removesuffix("?")
+    return redirect(url_for(endpoint, next=wanted))
+
+
+def _wants_page() -> bool:
+    # Browsers say what a request is for (Fetch Metadata); older ones and other clients say what they accept.
+    mode = request.headers.get("Sec-Fetch-Mode")
+    if mode is not None:
+        return mode == "navigate"
+    if request.is_json or request.headers.get("X-Requested-With") == "XMLHttpRequest":
+        return False
+    accepts = request.accept_mimetypes
+    return not accepts or accepts["text/html"] >= accepts["application/json"] > 0 or accepts["text/html"] > 0

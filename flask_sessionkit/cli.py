@@ -1,0 +1,59 @@
+"""``flask sessions ...``: what an operator does to sessions."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from .errors import StoreError
+from .stores.base import Capability, CountsEnded, MakesTable
+
+sessions = AppGroup("sessions", help="Sessions that the server keeps.")
+
+
+@sessions.command()
+@click.option("--batch", default=1000, show_default=True, type=click.IntRange(min=1), help="Records a call.")
+@click.option("--dry-run", is_flag=True, help="Count what would be removed, and remove nothing.")
+def purge(batch: int, dry_run: bool) -> None:
+    """Remove sessions that have expired."""
+    kit = current_app.extensions["sessionkit"]
+    store, clock = kit.store, current_app.session_interface.clock  # type: ignore[attr-defined]  # ours, as kit is there
+    if Capability.PURGE not in store.capabilities:
+        click.echo("This store removes expired sessions by itself.")
+        return
+    try:
+        expired = store.count_ended(now=clock.now()) if isinstance(store, CountsEnded) else None
+        if dry_run:
+            click.echo("This store cannot count." if expired is None else f"{expired} expired; nothing removed.")
+        elif sys.stdout.isatty() and expired is not None:
+            with click.progressbar(length=expired, label="Purging") as bar:
+                removed = kit.purge(batch=batch, on_batch=bar.update)
+            click.echo(f"{removed} removed.")
+        else:
+            click.echo(f"{kit.purge(batch=batch)} removed.")
+    except StoreError as error:
+        raise _Failed(error) from error
+
+
+@sessions.command("create-table")
+def create_table() -> None:
+    """Make the table of a SQL store. Without this it is made at first use."""
+    store = current_app.extensions["sessionkit"].store
+    if not isinstance(store, MakesTable):
+        click.echo("This store needs no table.")
+        return
+    try:
+        store.create_table()
+    except StoreError as error:
+        raise _Failed(error) from error
+    click.echo("The table is there.")
+
+
+class _Failed(click.ClickException):
+    """One line and exit code 1."""
+
+    def __init__(self, error: StoreError) -> None:
+        super().__init__(f"The session store could not answer: {error}")

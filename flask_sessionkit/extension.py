@@ -1,0 +1,188 @@
+"""SessionKit: puts the parts together on an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import current_app, has_request_context
+from werkzeug.exceptions import ServiceUnavailable
+
+from .auth import as_user_id, current_session
+from .cli import sessions
+from .clock import Clock, SystemClock
+from .config import read_settings
+from .errors import ConfigError, SessionKitError, StoreError
+from .interface import RETRY_AFTER, SessionKitInterface
+from .roster import Roster, SessionInfo
+from .secret_keys import secrets_of, weaknesses
+from .store_urls import make_store
+from .stores.base import Store
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.typing import ResponseReturnValue
+
+Stamp = TypeVar("Stamp", bound=Callable[[str], str | None])
+_METHODS = ("load", "create", "replace", "delete", "list_owner", "purge")
+
+
+class SessionKit:
+    """Sessions for a Flask application.
+
+    >>> from flask import Flask
+    >>> app = Flask("shop")
+    >>> kit = SessionKit(app)
+    >>> app.extensions["sessionkit"] is kit
+    True
+
+    :param store: a store object, in place of ``SESSIONKIT_STORE``.
+    :param clock: a source of time; tests pass ``flask_sessionkit.testing.FrozenClock()``.
+    :raises ConfigError: settings that cannot work, all of them told at once.
+    """
+
+    def __init__(self, app: Flask | None = None, *, store: Store | None = None, clock: Clock | None = None) -> None:
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._stamp_of: Callable[[str], str | None] | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the settings and take over the application's sessions. Writes nothing, anywhere.
+
+        :raises ConfigError: settings that cannot work, all of them told at once.
+        """
+        settings, problems = read_settings(app.config, app_name=app.name)
+        if app.secret_key:
+            secrets, faults = secrets_of(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"))
+            problems += faults
+            if not (settings.allow_weak_secret or app.debug or app.testing):
+                problems += weaknesses(secrets)
+        store = None
+        try:
+            store = self._make_store(settings.store, Path(app.instance_path), settings.store_timeout)
+        except ConfigError as error:
+            problems.append(str(error))
+        if problems or store is None:
+            raise ConfigError("\n".join(problems))
+        app.session_interface = SessionKitInterface(settings, store, self._clock, lambda: self._stamp_of)
+        app.extensions["sessionkit"] = self
+        app.register_error_handler(StoreError, _answer_failure)
+        app.cli.add_command(sessions)
+
+    def user_stamp(self, fn: Stamp) -> Stamp:
+        """Register what a user's sessions have to agree with; another answer than at the login ends them.
+
+        :param fn: takes a user id; returns a text that changes with the user's credentials, such as a part of the
+            password's hash, or ``None`` for a user who is gone.
+        """
+        self._stamp_of = fn
+        return fn
+
+    def sessions_of(self, user_id: str | int) -> list[SessionInfo]:
+        """Return a user's live sessions, the latest login first.
+
+        :raises SessionKitError: the store keeps no index.
+        :raises StoreError: the store cannot answer.
+        """
+        return self._roster().sessions_of(as_user_id(user_id), current_key=_current_key())
+
+    def revoke(self, handle: str, *, user_id: str | int | None = None) -> int:
+        """End the session that a handle names, at once; return how many that were: 1 or 0.
+
+        :param user_id: end it only if it is this user's. Pass it wherever users end sessions of their own.
+        :raises StoreError: the store cannot answer.
+        """
+        return self._roster().revoke(handle, user_id=None if user_id is None else as_user_id(user_id))
+
+    def revoke_user(self, user_id: str | int, *, keep_current: bool = False) -> int:
+        """End all of a user's sessions, at once; return how many that were.
+
+        A login of the same instant stays, and a request under way brings nothing back.
+
+        :param keep_current: spare the session of this request, which goes on under a new token.
+        :raises StoreError: the store cannot answer.
+        """
+        user = as_user_id(user_id)
+        except_key = None
+        if keep_current and has_request_context() and current_session().user_id == user:
+            current_session().regenerate()
+            except_key = _current_key()
+        return self._roster().revoke_user(user, except_key=except_key)
+
+    def purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int:
+        """Remove what has expired from the store; return how many records that were.
+
+        :param batch: about how many to remove in one call of the store.
+        :param on_batch: called with the count of each batch.
+        :raises StoreError: the store cannot answer.
+        """
+        site = self._site()
+        removed = 0
+        more = True
+        while more:
+            purged = site.store.purge(now=site.clock.now(), limit=batch)
+            removed += purged.count
+            more = purged.more
+            if on_batch is not None:
+                on_batch(purged.count)
+        return removed
+
+    @property
+    def store(self) -> Store:
+        """The current application's store."""
+        return self._site().store
+
+    @property
+    def login_view(self) -> str | None:
+        """The endpoint that ``login_required`` sends a page to."""
+        return self._site().settings.login_view
+
+    def is_fresh(self, max_age: float | None = None) -> bool:
+        """Return whether this request's user proved who they are a short while ago.
+
+        :param max_age: seconds; ``None`` for ``SESSIONKIT_FRESH_TIMEOUT``.
+        """
+        site, current = self._site(), current_session()
+        if current.login_at is None or current.get("_fresh") is False:
+            return False
+        return site.clock.now() - current.login_at < (site.settings.timeouts.fresh if max_age is None else max_age)
+
+    def _make_store(self, named: Any, instance_path: Path, timeout: float) -> Store:
+        named = self._store or named
+        if named is None or isinstance(named, str):
+            return make_store(named or "file:", instance_path=instance_path, timeout=timeout)
+        missing = [method for method in _METHODS if not callable(getattr(named, method, None))]
+        if missing:
+            raise ConfigError(
+                f"SESSIONKIT_STORE must be a URL or a store object; a {type(named).__name__} has no {missing[0]}(). "
+                'Use a URL such as "sqlite:///sessions.db".'
+            )
+        store: Store = named
+        return store
+
+    def _roster(self) -> Roster:
+        return self._site().roster(current_app._get_current_object())  # type: ignore[attr-defined]  # the proxy's own
+
+    def _site(self) -> SessionKitInterface:
+        site = current_app.session_interface
+        if not isinstance(site, SessionKitInterface):
+            raise SessionKitError(f"{current_app.name} has other sessions. Call SessionKit(app) for it first.")
+        return site
+
+
+def _current_key() -> str | None:
+    if not has_request_context():
+        return None
+    current = current_session()
+    current.user_id  # noqa: B018  # a look, so that the visit knows what it found
+    return getattr(current.visit, "key", None)
+
+
+def _answer_failure(error: StoreError) -> ResponseReturnValue:
+    # By way of the application's own page for a 503, if it has one.
+    return current_app.handle_http_exception(
+        ServiceUnavailable("The session store could not answer.", retry_after=RETRY_AFTER)
+    )

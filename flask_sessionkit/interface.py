@@ -1,0 +1,248 @@
+"""The two doors that Flask knocks on: ``open_session`` and ``save_session``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import g, has_app_context, request
+from flask.sessions import SessionInterface, SessionMixin
+from werkzeug.exceptions import ServiceUnavailable
+
+from .auth import PASSIVE
+from .backends import ServerBackend
+from .clock import Clock
+from .config import Settings
+from .errors import ConfigError, StoreError
+from .lifecycle import Circumstances, Farewell, Rules, Visit
+from .reasons import Reason
+from .roster import Roster
+from .sealing import KeyRing
+from .secret_keys import secrets_of, weaknesses
+from .session import Session
+from .signals import session_ended
+from .stores.base import Store
+from .transport import Cookie
+
+if TYPE_CHECKING:
+    from flask import Flask, Request, Response
+
+_log = logging.getLogger("flask_sessionkit")
+
+#: Seconds until a client may ask again when the store could not answer.
+RETRY_AFTER = 5
+
+
+class SessionKitInterface(SessionInterface):
+    """Flask's sessions, kept by a store. Holds no reference to the application.
+
+    :param stamp_of: gives the function that ``user_stamp`` registered, or ``None``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        clock: Clock,
+        stamp_of: Callable[[], Callable[[str], str | None] | None],
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self._stamp_of = stamp_of
+        self._keyed: tuple[object, ServerBackend] | None = None
+        self._has_told_of_http = False
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
+        """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
+        if not app.secret_key:
+            return None
+        return Session(partial(self._visit, app, request))
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Carry out what the request did to its session, and tell the browser."""
+        if not isinstance(session, Session):
+            return
+        if session.accessed and "*" not in response.vary:
+            response.vary.add("Cookie")
+        visit = session.visit
+        if isinstance(visit, Visit):
+            self._close(app, session, visit, response)
+        if response.is_streamed and not response.direct_passthrough:
+            session.note_sending(True)
+            response.response = _watched(response.response, session)
+
+    def roster(self, app: Flask) -> Roster:
+        """Return the list of who is signed in where."""
+        return Roster(self.backend(app), self.clock, partial(_tell_end, app))
+
+    def backend(self, app: Flask) -> ServerBackend:
+        """Return the store behind the seal of the application's secrets of this moment.
+
+        :raises ConfigError: a secret is weak or of the wrong type.
+        """
+        # Looked up at each request, as Flask does: applications set their secrets late.
+        is_strict = not (self.settings.allow_weak_secret or app.debug or app.testing)
+        fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
+        named = (app.secret_key, tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks, is_strict)
+        if self._keyed is None or self._keyed[0] != named:
+            secrets, problems = secrets_of(app.secret_key, fallbacks)
+            if is_strict:
+                problems += weaknesses(secrets)
+            if problems:
+                raise ConfigError("\n".join(problems))
+            app_id = self.settings.app_id
+            ring = KeyRing(secrets, app_id=app_id)
+            backend = ServerBackend(self.store, ring, app_id=app_id, max_size=self.settings.max_size)
+            self._keyed = (named, backend)
+        return self._keyed[1]
+
+    # Flask's own questions about the cookie. In debug and testing, and with SESSIONKIT_SECURE_COOKIE off, its answers.
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return the cookie's name, with the prefix whose rules browsers enforce (RFC 6265bis, 4.1.3)."""
+        name = super().get_cookie_name(app)
+        if not self._is_hardened(app) or name.lower().startswith(("__host-", "__secure-")):
+            return name
+        return ("__Secure-" if self._is_placed(app) else "__Host-") + name
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the cookie's path."""
+        if self._is_hardened(app) and not self._is_placed(app):
+            return "/"
+        return super().get_cookie_path(app)
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Return whether the cookie is sent over TLS only."""
+        return self._is_hardened(app) or super().get_cookie_secure(app)
+
+    def get_cookie_httponly(self, app: Flask) -> bool:
+        """Return whether the cookie is hidden from scripts."""
+        return self._is_hardened(app) or super().get_cookie_httponly(app)
+
+    def get_cookie_samesite(self, app: Flask) -> str | None:
+        """Return which requests of other sites carry the cookie."""
+        samesite = super().get_cookie_samesite(app)
+        return samesite or ("Lax" if self._is_hardened(app) else None)
+
+    def _is_hardened(self, app: Flask) -> bool:
+        # WebKit drops Secure cookies on http://localhost, so not where people develop.
+        return self.settings.secure_cookie and not (app.debug or app.testing)
+
+    def _is_placed(self, app: Flask) -> bool:
+        return bool(app.config["SESSION_COOKIE_DOMAIN"] or app.config["SESSION_COOKIE_PATH"])
+
+    def _cookie(self, app: Flask) -> Cookie:
+        return Cookie(
+            name=self.get_cookie_name(app),
+            domain=self.get_cookie_domain(app),
+            path=self.get_cookie_path(app),
+            secure=self.get_cookie_secure(app),
+            httponly=self.get_cookie_httponly(app),
+            samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
+        )
+
+    def _visit(self, app: Flask, request: Request) -> Visit:
+        csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+        header = request.environ.get("HTTP_COOKIE")
+        view = app.view_functions.get(request.endpoint) if request.endpoint else None
+        return Visit(
+            self.backend(app),
+            Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
+            self.clock,
+            Circumstances(
+                tokens=self._cookie(app).tokens(header) if header else (),
+                sender=app,
+                permanent_idle=app.permanent_session_lifetime.total_seconds(),
+                is_passive=getattr(view, PASSIVE, False),
+                csrf_key=csrf_field,
+                device=partial(_device, request) if self.settings.client_info else _no_device,
+                forget_csrf=partial(_forget_csrf, csrf_field),
+            ),
+        )
+
+    def _close(self, app: Flask, session: Session, visit: Visit, response: Response) -> None:
+        failure = visit.failure
+        try:
+            farewell = visit.close(session, failed=response.status_code >= 500)
+        except StoreError:
+            farewell = Farewell()
+        if visit.failure is not None:
+            # A view that met the failure and answered it has its answer sent; any other gets this one.
+            if failure is None or response.status_code == 500:
+                _become_unavailable(response)
+            return
+        self._tell_browser(app, session, farewell, response)
+
+    def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
+        is_refresh = farewell.is_permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
+        if farewell.token is not None and (farewell.must_send or is_refresh):
+            self._cookie(app).send(
+                response,
+                farewell.token,
+                lasts=farewell.lasts if farewell.is_permanent else None,
+                expires=self.get_expiration_time(app, session) if farewell.is_permanent else None,
+            )
+            self._tell_of_http(app)
+        elif farewell.forget:
+            self._cookie(app).forget(response)
+        elif session.shows_user and "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+            return
+        else:
+            return
+        # A Set-Cookie does not keep a shared cache from storing the response (RFC 9111, 7.3).
+        response.headers["Cache-Control"] = "no-store"
+        if farewell.is_logout and self.settings.clear_site_data:
+            response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+
+    def _tell_of_http(self, app: Flask) -> None:
+        if self._has_told_of_http or not self._is_hardened(app) or not request or request.is_secure:
+            return
+        self._has_told_of_http = True
+        _log.warning(
+            "A session cookie with Secure was sent over plain http, where most browsers drop it. Behind a proxy that "
+            "speaks TLS use werkzeug's ProxyFix; without TLS set SESSIONKIT_SECURE_COOKIE = False."
+        )
+
+
+def _tell_end(app: Flask, reason: Reason, user: str | None) -> None:
+    session_ended.send(app, reason=reason.value, user_id=user)
+
+
+def _device(request: Request) -> tuple[str, str]:
+    return request.headers.get("User-Agent", ""), request.remote_addr or ""
+
+
+def _no_device() -> tuple[str, str]:
+    return "", ""
+
+
+def _forget_csrf(field: str) -> None:
+    # Flask-WTF keeps the signed token of this request in g, and would put the old one into the same response.
+    if has_app_context():
+        g.pop(field, None)
+
+
+def _watched(chunks: Iterable[bytes] | Iterable[str], session: Session) -> Iterator[bytes] | Iterator[str]:
+    try:
+        yield from chunks
+    finally:
+        session.note_sending(False)
+
+
+def _become_unavailable(response: Response) -> None:
+    """Turn a response into a 503: what it says may rest on a session that was not saved."""
+    answer = ServiceUnavailable("The session store could not answer.", retry_after=RETRY_AFTER).get_response()
+    response.close()
+    response.direct_passthrough = False
+    response.status = answer.status
+    response.set_data(answer.get_data())
+    for name in ("Location", "Content-Encoding", "Content-Disposition", "Content-Range", "ETag", "Last-Modified"):
+        response.headers.pop(name, None)
+    response.headers["Content-Type"] = answer.headers["Content-Type"]
+    response.headers["Retry-After"] = answer.headers["Retry-After"]
+    response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,131 @@
+"""Which store a URL names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from .errors import ConfigError
+from .stores.base import Store
+
+
+def make_store(url: str, *, instance_path: Path, timeout: float) -> Store:
+    """Return the store that a URL names. Imports its driver; connects to nothing and makes no file.
+
+    :param url: the value of ``SESSIONKIT_STORE``.
+    :param instance_path: where ``file:`` and a relative SQLite path lie.
+    :param timeout: seconds that the store may take to connect or to answer.
+    :raises ConfigError: no store can be made of it, with the mend. A password in the URL is not in the message.
+    """
+    scheme, colon, _ = url.partition(":")
+    kind = scheme.partition("+")[0].lower()
+    make = _MAKERS.get(kind) or (_sqlalchemy if kind in _foreign_dialects() else None)
+    if not colon or make is None:
+        raise ConfigError(f"SESSIONKIT_STORE names no store that is known: {redacted(url)!r}. {_advice(kind)}")
+    try:
+        return make(url, instance_path, timeout)
+    except ImportError as error:
+        raise ConfigError(
+            f"SESSIONKIT_STORE needs {error.name or error}, which is not installed: {redacted(url)!r}. "
+            f"Run pip install '{_PACKAGES.get(error.name or '', error.name)}'."
+        ) from error
+
+
+def redacted(url: str) -> str:
+    """Return a URL for a message: without its user, password and query, and without all that may belong to them.
+
+    >>> redacted("postgresql://ann:secret@db.example:5432/app?sslmode=require")
+    'postgresql://***@db.example:5432/app'
+    >>> redacted("postgresql://ann:sec/ret@db.example/app")
+    'postgresql://***'
+    """
+    scheme, colon, _ = url.partition(":")
+    if not colon:
+        return "***"
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return f"{scheme}://***"
+    if "@" in parts.path + parts.query + parts.fragment:
+        return f"{scheme}://***"
+    if not parts.netloc:
+        return url.partition("?")[0]
+    user = "***@" if "@" in parts.netloc else ""
+    return f"{scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
+
+
+def _memory(url: str, instance_path: Path, timeout: float) -> Store:
+    from .stores.memory import MemoryStore
+
+    if url.partition(":")[2]:
+        raise ConfigError(f"SESSIONKIT_STORE must be just 'memory:', not {redacted(url)!r}.")
+    return MemoryStore()
+
+
+def _file(url: str, instance_path: Path, timeout: float) -> Store:
+    from .stores.files import FileStore
+
+    store = FileStore(_path_of(url) if url.partition(":")[2] else instance_path / "sessions")
+    faults = store.check()
+    if faults:
+        raise ConfigError("SESSIONKIT_STORE names a folder that cannot be used: " + " ".join(faults))
+    return store
+
+
+def _path_of(url: str, *, on_windows: bool = os.name == "nt") -> Path:
+    """Return the path of a file URL (RFC 8089; its appendix E.2 for the drive letters of Windows)."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc not in {"", "localhost"} or not path.startswith("/") or "?" in url or "#" in url or "\0" in path:
+        raise ConfigError(
+            f"SESSIONKIT_STORE must be 'file:' or 'file:///an/absolute/path', not {redacted(url)!r}. "
+            "Write '?', '#' and '%' in a path as %3F, %23 and %25."
+        )
+    return Path(path[1:] if on_windows and re.match("/[A-Za-z]:", path) else path)
+
+
+def _sqlalchemy(url: str, instance_path: Path, timeout: float) -> Store:
+    from .stores.sqlalchemy import SQLAlchemyStore
+
+    return SQLAlchemyStore(url, timeout=timeout, relative_to=instance_path)
+
+
+_Maker: TypeAlias = Callable[[str, Path, float], Store]
+
+#: By what stands before the colon, or before a plus. A driver is imported when its store is made, not before.
+_MAKERS: dict[str, _Maker] = {
+    "memory": _memory,
+    "file": _file,
+    "sqlite": _sqlalchemy,
+    "postgresql": _sqlalchemy,
+    "mysql": _sqlalchemy,
+    "mariadb": _sqlalchemy,
+    "oracle": _sqlalchemy,
+    "mssql": _sqlalchemy,
+}
+
+#: What to install for a module that is missing, where the names differ.
+_PACKAGES = {
+    "sqlalchemy": "flask-sessionkit[sqlalchemy]",
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+}
+
+
+def _foreign_dialects() -> set[str]:
+    """Return the databases that other packages teach SQLAlchemy."""
+    return {entry.name.partition(".")[0] for entry in entry_points(group="sqlalchemy.dialects")}
+
+
+def _advice(kind: str) -> str:
+    nearest = get_close_matches(kind, _MAKERS, n=1)
+    meant = f"Did you mean '{nearest[0]}:'? " if nearest else ""
+    return f"{meant}Known are {', '.join(f'{name}:' for name in _MAKERS)}."

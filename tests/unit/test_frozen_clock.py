@@ -1,0 +1,60 @@
+"""The clock of tests moves when it is told to, and not otherwise."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from flask_sessionkit.clock import Clock
+from flask_sessionkit.testing import FrozenClock, race
+
+
+def test_it_stands_still():
+    clock = FrozenClock()
+
+    assert [clock.now(), clock.now()] == [1_700_000_000.0] * 2
+    assert [clock.elapsed(), clock.elapsed()] == [0.0, 0.0]
+
+
+def test_it_starts_where_it_is_told_to():
+    assert FrozenClock(start=5.0).now() == 5.0
+
+
+def test_a_tick_moves_both_times():
+    clock: Clock = FrozenClock()
+
+    clock.tick(1800.5)
+
+    assert clock.now() == 1_700_001_800.5
+    assert clock.elapsed() == 1800.5
+
+
+def test_a_clock_that_is_set_back_does_not_take_back_what_elapsed():
+    clock = FrozenClock()
+    clock.tick(10)
+
+    clock.tick(-300)
+
+    assert clock.now() == 1_700_000_000.0 - 290
+    assert clock.elapsed() == 10
+
+
+def test_a_pause_counts_as_elapsed_without_waiting():
+    clock = FrozenClock()
+    before = time.monotonic()
+
+    clock.pause(3600)
+
+    assert time.monotonic() - before < 60
+    assert clock.elapsed() == 3600
+    assert clock.now() == 1_700_000_000.0
+
+
+@pytest.mark.parametrize("step", ["tick", "pause"])
+def test_no_step_is_lost_between_threads(step):
+    clock = FrozenClock()
+
+    race(*[lambda _: [getattr(clock, step)(1) for _ in range(2000)]] * 4)
+
+    assert clock.elapsed() == 8000
