@@ -244,13 +244,13 @@ class Running(Generic[_T]):
         """Whether it has returned or raised."""
         return not self._thread.is_alive()
 
-    def result(self, *, within: float = PATIENCE) -> _T:
+    def result(self, *, within: float | None = None) -> _T:
         """Wait for the call and return what it returned, or raise what it raised, a ``Crash`` too.
 
-        :param within: seconds.
+        :param within: seconds; 10 by default.
         :raises AssertionError: it did not end in that time.
         """
-        self._thread.join(within)
+        self._thread.join(PATIENCE if within is None else within)
         if self._thread.is_alive():
             raise AssertionError("The call in the thread did not end. Is the pause where it stands released?")
         if self._error is not None:

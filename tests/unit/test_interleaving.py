@@ -165,7 +165,7 @@ def test_no_count_is_lost_between_threads(store):
 
 
 def test_a_misspelt_call_is_told_at_once(store):
-    with pytest.raises(ValueError, match="'save'.*replace"):
+    with pytest.raises(ValueError, match=r"'save'.*replace"):
         store.pause_before("save")
     with pytest.raises(ValueError, match="nth"):
         store.fail("load", nth=0)
