@@ -161,7 +161,7 @@ def test_bytes_are_the_same_in_another_process_with_another_hash_seed() -> None:
     program = f"import sys; from flask_sessionkit.codec import encode; sys.stdout.write(encode({source}).hex())"
 
     written = {
-        subprocess.run(  # noqa: S603  # our own interpreter and program
+        subprocess.run(
             [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout.decode()
         for seed in ("0", "1", "2", "3")
