@@ -56,7 +56,8 @@ def redacted(url: str) -> str:
     if "@" in parts.path + parts.query + parts.fragment:
         return f"{scheme}://***"
     if not parts.netloc:
-        return url.partition("?")[0]
+        is_path = parts.path.startswith("/") or scheme.lower() in _MAKERS
+        return url.partition("?")[0] if is_path else f"{scheme}:***"
     user = "***@" if "@" in parts.netloc else ""
     return f"{scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
 

@@ -152,6 +152,7 @@ def test_no_driver_is_imported_before_its_store_is_made() -> None:
         "mysql:s3cret",
         "s3cret",
         "s3cret@host",
+        "ann:s3cret",
         "ann:s3cret@host",
         "memory:ann:s3cret@host",
         "file://ann:s3cret@host/x",
