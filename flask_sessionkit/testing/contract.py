@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import multiprocessing
 import os
-import random
-import signal
-import time
-import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import cached_property, partial
-from itertools import count
-from multiprocessing.synchronize import Barrier
-from threading import BrokenBarrierError
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, ParamSpec, TypeVar
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from ..stores.base import GRACE, Capability, CountsEnded, Store
-from .interleaving import HEADSTART, PATIENCE, race
-
-#: Opens a store on the data of the test; can be pickled.
-StoreFactory: TypeAlias = Callable[[], Store]
+from .interleaving import race
+from .processes import PROCESSES, Task, forked, in_processes
+from .processes import StoreFactory as StoreFactory
 
 #: The time of all tests. A record of ``a_record`` was seen now, and ends at ``END`` without activity.
 NOW = 1_700_000_000.0
@@ -37,8 +26,6 @@ OTHER_OWNER = "0123456789abcdef0123456789abcdee"
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-# A part of a race between processes: given its store, its number, and what waits for the others.
-_Task: TypeAlias = Callable[Concatenate[Store, int, Callable[[], object], _P], _T]
 
 
 def a_key(number: int) -> str:
@@ -551,7 +538,7 @@ class StoreContract:
         assert self.stored(record) is None
 
     def test_any_eight_bytes_are_a_version(self) -> None:
-        odd = [bytes(8), b"\xff" * 8, b"'\"`;--\x00\\", b"\r\n\x00\r\n END", b"%s{0}$1?:", b"        ", b"12345678"]
+        odd = [bytes(8), b"\xff" * 8, b"'\"`;--\x00\\", b"\r\n\x00\r\nEND", b"%s{0}$1?", b"        ", b"12345678"]
 
         for number, version in enumerate(odd):
             record = self.kept(number, version=a_version())
@@ -927,7 +914,7 @@ class StoreContract:
         mine, childs = self.kept(1), self.kept(2)
         assert self.store.load(mine.key, now=NOW) == mine  # so that a connection is open
 
-        ended = _forked(lambda: _use(self.store, childs))
+        ended = forked(lambda: _use(self.store, childs))
         _use(self.store, mine)
 
         ended()
@@ -959,9 +946,9 @@ class StoreContract:
             assert error.__cause__ is not None
             assert not any(secret in str(error) for secret in (record.key, OWNER, "an unusual payload"))
 
-    def _in_processes(self, task: _Task[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
+    def _in_processes(self, task: Task[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
         assert self.store is not None
-        return _in_processes(self.spawn_store(), task, *args, **kwargs)
+        return in_processes(self.spawn_store(), task, *args, **kwargs)
 
     def pages(self, limit: int) -> list[Record]:
         """Return all rows of ``OWNER``, read page by page as a revocation does: until a page is not full."""
@@ -984,10 +971,9 @@ class StoreContract:
         raise AssertionError("purge said 100 times that there is more. Does it count what it removes?")
 
 
-#: How many updates each thread or process makes, rounds that processes play, and processes.
+#: How many updates each thread or process makes, and rounds that processes and forks play.
 COUNT = 50
 PROCESS_ROUNDS = 40
-PROCESSES = 4
 FORK_ROUNDS = 100
 
 
@@ -1032,83 +1018,6 @@ def _error_of(call: Callable[[], object]) -> BaseException | None:
     except Exception as error:  # noqa: BLE001  # which one it is, is what the test asks
         return error
     return None
-
-
-def _forked(work: Callable[[], None]) -> Callable[[], None]:
-    """Start work in a forked child and return what waits for it and fails if it failed."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: threads of other tests may be about
-        child = os.fork()
-    if child == 0:
-        _end_of_child(work, writer)
-    os.close(writer)
-
-    def ended() -> None:
-        with os.fdopen(reader, "rb") as pipe:
-            said = pipe.read().decode()
-        _, status = os.waitpid(child, 0)
-        assert status == 0, said or f"the child ended with status {status} (14: it hung)"
-
-    return ended
-
-
-def _end_of_child(work: Callable[[], None], writer: int) -> NoReturn:
-    status = 1
-    try:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(PATIENCE))  # a child that hangs dies of it
-        work()
-        status = 0
-    except BaseException:  # noqa: BLE001  # a child of a test run must not go on as a test run
-        os.write(writer, traceback.format_exc().encode())
-    finally:
-        os._exit(status)
-
-
-# Starting processes costs more than all tests together, so they are kept for all of a test run.
-_pool: ProcessPoolExecutor | None = None
-_line: Barrier
-
-
-def _in_processes(factory: StoreFactory, task: _Task[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
-    """Run a task in all processes at once, each on a store of its own, and return their answers."""
-    global _pool
-    if _pool is None:
-        spawn = multiprocessing.get_context("spawn")
-        line = spawn.Barrier(PROCESSES)
-        _pool = ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=_stand_in_line, initargs=(line,))
-    try:
-        futures = [_pool.submit(_run_task, factory, task, lane, args, kwargs) for lane in range(PROCESSES)]
-        for error in [future.exception(timeout=6 * PATIENCE) for future in futures]:
-            if error is not None and not isinstance(error, BrokenBarrierError):  # which is the others' echo of it
-                raise error
-        return [future.result() for future in futures]
-    except BaseException:
-        _pool.shutdown(wait=False, cancel_futures=True)
-        _pool = None
-        raise
-
-
-def _stand_in_line(line: Barrier) -> None:
-    global _line
-    _line = line
-
-
-def _run_task(factory: StoreFactory, task: Any, lane: int, args: Any, kwargs: Any) -> Any:
-    store = factory()
-    try:
-        _line.wait(6 * PATIENCE)  # all are started, so that none takes the task of another
-        return task(store, lane, partial(_meet, lane, count()), *args, **kwargs)
-    except BaseException:
-        _line.abort()
-        raise
-
-
-def _meet(lane: int, rounds: Iterator[int]) -> None:
-    _line.wait(PATIENCE)
-    if next(rounds) % PROCESSES != lane:
-        time.sleep(random.uniform(0, HEADSTART))
 
 
 def _task_count_up(store: Store, lane: int, meet: Callable[[], object], key: str) -> None:
