@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
 
-import ormsgpack
+import msgspec
 
 from .reasons import Reason
 
@@ -25,8 +22,7 @@ class Kind(IntEnum):
     ALIAS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(msgspec.Struct, frozen=True, array_like=True):
     """One session's state. Everything but ``data`` is out of the application's reach.
 
     :param idle: seconds.
@@ -51,26 +47,11 @@ class Contents:
     data_of: str | None = None
     reason: Reason | None = None
     target: str | None = None
-    data: Mapping[str, bytes] = field(default_factory=dict)
+    data: dict[str, bytes] = {}  # a Struct copies it for each instance
 
     def encode(self) -> bytes:
         """Return the bytes to seal."""
-        return _FORMAT + ormsgpack.packb(
-            (
-                self.kind.value,
-                self.idle,
-                self.absolute_at,
-                self.created_at,
-                self.lineage,
-                self.login_at,
-                self.user,
-                self.stamp,
-                self.data_of,
-                self.reason and self.reason.value,
-                self.target,
-                self.data,
-            )
-        )
+        return _FORMAT + _encoder.encode(self)
 
     @classmethod
     def decode(cls, payload: bytes) -> Contents | None:
@@ -78,8 +59,10 @@ class Contents:
         if payload[:1] != _FORMAT:
             return None
         try:
-            kind, *between, reason, target, data = ormsgpack.unpackb(payload[1:])
-            fields: list[Any] = [Kind(kind), *between, reason and Reason(reason), target, data]
-            return cls(*fields)
-        except (ValueError, TypeError):
+            return _decoder.decode(memoryview(payload)[1:])
+        except msgspec.DecodeError:
             return None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Contents)

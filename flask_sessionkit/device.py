@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import ormsgpack
+import msgspec
 
 _FORMAT = b"\x01"
 _USER_AGENT = 200
 _ADDRESS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(msgspec.Struct, frozen=True, array_like=True):
     """What was known at the login.
 
     :param lineage: 16 bytes that stay the same when the token is renewed.
@@ -28,8 +25,13 @@ class Device:
 
     def encode(self) -> bytes:
         """Return at most 1 KiB."""
-        return _FORMAT + ormsgpack.packb(
-            (self.lineage, self.login_at, _printable(self.user_agent, _USER_AGENT), _printable(self.address, _ADDRESS))
+        return _FORMAT + _encoder.encode(
+            Device(
+                self.lineage,
+                self.login_at,
+                _printable(self.user_agent, _USER_AGENT),
+                _printable(self.address, _ADDRESS),
+            )
         )
 
     @classmethod
@@ -38,9 +40,13 @@ class Device:
         if info[:1] != _FORMAT:
             return None
         try:
-            return cls(*ormsgpack.unpackb(info[1:]))
-        except (ValueError, TypeError):
+            return _decoder.decode(memoryview(info)[1:])
+        except msgspec.DecodeError:
             return None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Device)
 
 
 def _printable(text: str, length: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+import msgspec
 from blinker import NamedSignal
 
 from . import codec, signals
@@ -419,7 +420,7 @@ class Visit:
         # Activity never lengthens a life. Becoming permanent does: that is another kind of session.
         if _is_permanent(data) == _is_permanent(contents.data):
             absolute_at = min(absolute_at, contents.absolute_at)
-        return replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
+        return msgspec.structs.replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
 
     def _create(self, contents: Contents) -> Found:
         info = b""
