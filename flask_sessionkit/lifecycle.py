@@ -117,6 +117,7 @@ class Visit:
         self._dead: Reason | None = None
         self._sent: str | None = None
         self._retrying_since: float | None = None
+        self._is_admitted = False
         #: The first failure of the store. It is not asked again in this request.
         self.failure: StoreError | None = None
 
@@ -151,12 +152,14 @@ class Visit:
         except StoreError as error:
             self._note_failure(error)
             raise
+        self._is_admitted = True
         if len(admitted) > 1:
             # Which of two is the victim's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
             return Kept()
         if not admitted:
             return Kept(ended_because=self._dead)
+        self._dead = None
         self._found = admitted[0]
         self._sent = self._found.token
         return self._kept(self._found)
@@ -231,7 +234,8 @@ class Visit:
         :raises SessionConflict: others kept coming between, or a renewal found its session ended. Nothing was saved.
         :raises StoreError: the store cannot answer.
         """
-        if self.failure is not None:
+        if self.failure is not None or not self._is_admitted:
+            # What stands behind the token was never learned; to begin another session would throw it away.
             return Farewell()
         draft = session.draft(failed=failed)
         try:
