@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import wraps
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from secrets import token_hex
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -186,33 +186,34 @@ class FileStore:
         """
         if name in self._trusted:
             return True
-        if not self._trusted:
-            if not os.path.lexists(self._root):
-                return False
-            self._refuse(_faults(self._root))
-        path = f"{self._root}/{name}"
+        if name and not self._is_there(name.rpartition("/")[0]):
+            return False
+        path = f"{self._root}/{name}" if name else self._root
         if not os.path.lexists(path):
             return False
-        if not _is_real_folder(path):
+        if not name:
+            self._refuse(_faults(self._root))
+        elif not stat.S_ISDIR(os.lstat(path).st_mode):
             self._refuse([f"{name} in {self._root} is not a folder of ours. Remove it."])
         if not name.startswith("owner/"):
             self._trusted.add(name)
         return True
 
-    def _make(self, name: str) -> None:
-        for parent in reversed(self.folder.parents):
-            if not os.path.lexists(parent):
-                _make_folder(str(parent), 0o755)
-        _make_folder(self._root, 0o700)
-        self._trusted.clear()
-        steps = name.split("/")
-        for depth in range(len(steps)):
-            _make_folder("/".join([self._root, *steps[: depth + 1]]), 0o700)
-            self._is_there("/".join(steps[: depth + 1]))
-
     def _refuse(self, faults: list[str]) -> None:
         if faults:
-            raise StoreError("The session folder cannot be used: " + " ".join(faults))
+            cause = PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            raise StoreError("The session folder cannot be used: " + " ".join(faults)) from cause
+
+    def _make(self, name: str) -> None:
+        """Make a folder inside ours, with all that it lies in; no umask can give others a right to it."""
+        self._trusted.clear()
+        for parent in reversed(self.folder.parents):
+            if not parent.exists():
+                _make_folder(str(parent), 0o755)
+        _make_folder(self._root, 0o700)
+        for step in accumulate(name.split("/"), "{}/{}".format):
+            if not self._is_there(step):
+                _make_folder(f"{self._root}/{step}", 0o700)
 
     def _open(self, folder: str, name: str, flags: int) -> int:
         """Open a file of ours for writing; its folder is made if it is missing or has been removed meanwhile."""
@@ -442,14 +443,9 @@ def _faults(folder: str) -> list[str]:
     return faults
 
 
-def _is_real_folder(path: str) -> bool:
-    return stat.S_ISDIR(os.lstat(path).st_mode)
-
-
 def _make_folder(path: str, mode: int) -> None:
     with suppress(FileExistsError):
         os.mkdir(path, mode)
-        os.chmod(path, mode)
 
 
 def _is_aged(path: str, now: float) -> bool:

@@ -99,7 +99,7 @@ def _as_store_error(
             return method(self, *args, **kwargs)
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(
-                f"The session database {self.url!r} cannot answer. See that it runs and lets us in."
+                f"The session database {self._named} cannot answer. See that it runs and lets us in."
             ) from error
 
     return answered
@@ -131,6 +131,7 @@ class SQLAlchemyStore:
         relative_to: Path | None = None,
     ) -> None:
         self.url: Final = _usable(url, relative_to or Path())
+        self._named = self.url.set(query={}).render_as_string()  # without its password, wherever it stands
         self._is_sqlite = self.url.get_backend_name() == "sqlite"
         self._timeout = timeout
         self._engine = create_engine(
@@ -245,7 +246,7 @@ class SQLAlchemyStore:
         try:
             return self._run_once(statement, values, answer, waits)
         except (OperationalError, ProgrammingError) as error:
-            if _is_locked(error) or self._has_table():
+            if not _is_before_the_table(error):
                 raise
         self._make_table()
         return self._run_once(statement, values, answer, waits)
@@ -272,28 +273,20 @@ class SQLAlchemyStore:
             self._engine.dispose(close=False)
             self._pid = pid
 
-    def _has_table(self) -> bool:
-        file = self._sqlite_file()
-        if file is not None and not file.exists():
-            return False
-        with self._engine.connect() as connection:
-            return inspect(connection).has_table(self._table.name, schema=self._table.schema)
-
     def _make_table(self) -> None:
         """Make the table; where another process makes it at the same time, wait until it is there."""
-        file = self._sqlite_file()
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if self._is_sqlite and self.url.database and not self.url.database.startswith("file:"):
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self._timeout
         while True:
             try:
                 with self._engine.connect() as connection:
                     return self._make_table_on(connection)
-            except DBAPIError:
-                with suppress(OperationalError):
-                    if self._has_table():
+            except DBAPIError as error:
+                with suppress(OperationalError), self._engine.connect() as connection:
+                    if inspect(connection).has_table(self._table.name, schema=self._table.schema):
                         return None
-                if time.monotonic() > deadline:
+                if not _is_locked(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
@@ -303,10 +296,6 @@ class SQLAlchemyStore:
         self._table.create(connection, checkfirst=True)
         for index in self._table.indexes:  # whoever made the table may have died before these
             index.create(connection, checkfirst=True)
-
-    def _sqlite_file(self) -> Path | None:
-        name = self.url.database or ""
-        return Path(name) if self._is_sqlite and not name.startswith("file:") else None
 
 
 class _Statements:
@@ -396,6 +385,17 @@ def _is_locked(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}
 
 
+def _is_before_the_table(error: DBAPIError) -> bool:
+    """Return whether a statement failed since the table is not there yet, or the folder of its SQLite file."""
+    driver_error = error.orig
+    return (
+        "no such table" in str(driver_error)
+        or getattr(driver_error, "sqlite_errorcode", 0) & 0xFF == 14  # SQLITE_CANTOPEN
+        or getattr(driver_error, "sqlstate", "") == "42P01"  # PostgreSQL's undefined_table
+        or (driver_error is not None and driver_error.args[:1] == (1146,))  # MariaDB's ER_NO_SUCH_TABLE
+    )
+
+
 def _usable(text: str | URL, folder: Path) -> URL:
     """Return the URL, its SQLite path made absolute, or refuse what can never work."""
     try:
@@ -415,6 +415,8 @@ def _usable(text: str | URL, folder: Path) -> URL:
         )
     if url.get_backend_name() != "sqlite":
         return url
+    if url.host or url.username:
+        raise ConfigError("SESSIONKIT_STORE names a host, which SQLite has not. Write three slashes: sqlite:///name.db.")
     name = url.database or ":memory:"
     if name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory":
         raise ConfigError(

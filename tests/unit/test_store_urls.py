@@ -91,6 +91,11 @@ def test_sqlite_in_memory_names_the_memory_store(url: str) -> None:
     assert "'memory:'" in refused(url)
 
 
+@pytest.mark.parametrize("url", ["sqlite://name.db", "sqlite://ann:s3cret@/name.db"])
+def test_sqlite_with_a_slash_too_few_is_told_so(url: str) -> None:
+    assert "three slashes" in refused(url)
+
+
 def test_an_asynchronous_driver_is_refused() -> None:
     assert "asynchronous" in refused("postgresql+asyncpg://host/db")
 
