@@ -84,7 +84,7 @@ def logout_user(*, everywhere: bool = False) -> None:
     user = current.user_id
     current.invalidate()
     if everywhere and user is not None:
-        current_app.extensions["sessionkit"].revoke_user(user)
+        current_app.extensions["sessionkit"].revoke_others(user)
 
 
 def current_user_id() -> str | None:
@@ -194,7 +194,7 @@ def _called(view: View[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     return answer
 
 
-def _send_to_login() -> Any:
+def _send_to_login() -> ResponseReturnValue:
     endpoint = current_app.extensions["sessionkit"].login_view
     if endpoint is None or not _wants_page():
         abort(401)

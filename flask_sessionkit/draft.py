@@ -49,6 +49,7 @@ class Draft:
     :param ended: end the session that was loaded; everything else here begins a new one.
     :param unbound: the login ends; the rest of the data stays.
     :param renew: the token changes.
+    :param restamps: the session outlives a change of the user's credentials that it made itself.
     :param begins: a session may begin where a token has just died.
     :param forced: ``session.modified = True`` was set by hand.
     """
@@ -60,5 +61,6 @@ class Draft:
     ended: Reason | None = None
     unbound: bool = False
     renew: bool = False
+    restamps: bool = False
     begins: bool = False
     forced: bool = False

@@ -106,11 +106,17 @@ class SessionKit:
         :raises StoreError: the store cannot answer.
         """
         user = as_user_id(user_id)
-        except_key = None
-        if keep_current and has_request_context() and current_session().user_id == user:
-            current_session().regenerate()
-            except_key = _current_key()
-        return self._roster().revoke_user(user, except_key=except_key)
+        if not (keep_current and has_request_context() and current_session().user_id == user):
+            return self._roster().revoke_user(user)
+        current_session().outlive_credentials()
+        return self.revoke_others(user)
+
+    def revoke_others(self, user_id: str) -> int:
+        """End all of a user's sessions but the one of this request; return how many that were.
+
+        :raises StoreError: the store cannot answer.
+        """
+        return self._roster().revoke_user(user_id, except_key=_current_key())
 
     def purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int:
         """Remove what has expired from the store; return how many records that were.

@@ -13,10 +13,11 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import PASSIVE
 from .backends import ServerBackend
+from .circumstances import Circumstances, Rules
 from .clock import Clock
 from .config import Settings
 from .errors import ConfigError, StoreError
-from .lifecycle import Circumstances, Farewell, Rules, Visit
+from .lifecycle import Farewell, Visit
 from .reasons import Reason
 from .roster import Roster
 from .sealing import KeyRing
@@ -151,9 +152,9 @@ class SessionKitInterface(SessionInterface):
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
         return Visit(
             self.backend(app),
-            Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
             self.clock,
             Circumstances(
+                rules=Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
                 tokens=self._cookie(app).tokens(header) if header else (),
                 sender=app,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
@@ -178,7 +179,7 @@ class SessionKitInterface(SessionInterface):
         self._tell_browser(app, session, farewell, response)
 
     def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
-        is_refresh = farewell.is_permanent and app.config["SESSION_REFRESH_EACH_REQUEST"]
+        is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
         if farewell.token is not None and (farewell.must_send or is_refresh):
             self._cookie(app).send(
                 response,

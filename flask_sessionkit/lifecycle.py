@@ -1,32 +1,31 @@
-"""Where sessions are admitted, saved, renamed and ended. Knows no HTTP."""
+"""How a session goes on after a request: saved, renamed, ended. Knows no HTTP."""
 
 from __future__ import annotations
 
 import logging
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from blinker import NamedSignal
 
-from . import codec, signals
-from .backends import TOMBSTONE_KEPT, Found, ServerBackend, Update, tombstone
+from . import signals
+from .admission import Admission
+from .backends import Found, ServerBackend, Update, tombstone
 from .changes import Changes
+from .circumstances import Circumstances, is_permanent
 from .clock import Clock
 from .contents import Contents, Kind
 from .device import Device
 from .draft import Draft, Kept, Login
 from .errors import SessionConflict, SessionKitError, StoreError
-from .policy import Limits, Timeouts
 from .reasons import Reason
 from .record import Outcome
 from .session import Session
-from .stores.base import Capability
 
 T = TypeVar("T")
 
@@ -36,42 +35,8 @@ _log = logging.getLogger("flask_sessionkit")
 _BUDGET = 1.0
 #: Seconds; the longest pause between two attempts. Without jitter one loop met 64 conflicts in a row.
 _LONGEST_PAUSE = 0.05
-#: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
-_TRIED_TOKENS = 3
-_TRUE = codec.encode(True)
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What HTTP knows about a request, in words that mean nothing of HTTP.
-
-    :param tokens: well-formed and different, as the client sent them.
-    :param sender: of signals.
-    :param permanent_idle: seconds; the idle limit of permanent sessions.
-    :param is_passive: the request does not count as activity.
-    :param device: tells the user agent and the address.
-    :param forget_csrf: drops copies of the CSRF token that lie outside the session.
-    """
-
-    tokens: Sequence[str]
-    sender: object
-    permanent_idle: float
-    is_passive: bool
-    csrf_key: str
-    device: Callable[[], tuple[str, str]]
-    forget_csrf: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an application decided for all of its sessions.
-
-    :param stamp_of: ``user_stamp``: what a user's sessions have to agree with; ``None`` ends them.
-    """
-
-    timeouts: Timeouts
-    identity_keys: tuple[str, ...]
-    stamp_of: Callable[[str], str | None] | None = None
+#: Seconds. A slower request may answer after a login has renewed the token, and would put the old one back.
+_QUICK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +45,16 @@ class Farewell:
 
     :param token: of the session that goes on; ``None`` if none does.
     :param must_send: the browser does not have the token yet, or not for as long as it should.
+    :param may_refresh: sending the token again cannot put an old one in a newer one's place.
     :param forget: delete the cookie.
-    :param is_logout: the session was ended in this request, by its user.
+    :param is_logout: a user logged out in this request.
     :param is_permanent: the cookie outlives the browser.
     :param lasts: seconds until the session's absolute end.
     """
 
     token: str | None = None
     must_send: bool = False
+    may_refresh: bool = False
     forget: bool = False
     is_logout: bool = False
     is_permanent: bool = False
@@ -106,12 +73,12 @@ class _Status(Enum):
 class Visit:
     """One request's dealings with one session: one load at the first look, one save at the close."""
 
-    def __init__(self, backend: ServerBackend, rules: Rules, clock: Clock, circumstances: Circumstances) -> None:
+    def __init__(self, backend: ServerBackend, clock: Clock, circumstances: Circumstances) -> None:
         self._backend = backend
-        self._rules = rules
         self._clock = clock
         self._circumstances = circumstances
-        self._opened_at = clock.now()
+        self._admission = Admission(backend, circumstances, now=clock.now())
+        self._looked_at = clock.elapsed()
         self._found: Found | None = None
         self._unreadable: Found | None = None
         self._dead: Reason | None = None
@@ -124,7 +91,7 @@ class Visit:
     @property
     def identity_keys(self) -> tuple[str, ...]:
         """Keys of the session that say who the user is."""
-        return self._rules.identity_keys
+        return self._circumstances.rules.identity_keys
 
     @property
     def csrf_key(self) -> str:
@@ -148,80 +115,19 @@ class Visit:
         :raises StoreError: the store cannot answer.
         """
         try:
-            admitted = [found for token in self._circumstances.tokens[:_TRIED_TOKENS] if (found := self._admit(token))]
+            admitted = self._admission.admit()
         except StoreError as error:
             self._note_failure(error)
             raise
         self._is_admitted = True
-        if len(admitted) > 1:
-            # Which of two is the victim's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
-            self._refuse("duplicate")
-            return Kept()
-        if not admitted:
+        self._found, self._dead, self._unreadable = admitted.found, admitted.dead, admitted.unreadable
+        if self._found is None:
             return Kept(ended_because=self._dead)
-        self._dead = None
-        self._found = admitted[0]
         self._sent = self._found.token
         return self._kept(self._found)
 
-    def _admit(self, token: str) -> Found | None:
-        now = self._opened_at
-        every = None if self._circumstances.is_passive else self._rules.timeouts.touch_interval
-        touches = Capability.TOUCH_ON_LOAD in self._backend.store.capabilities
-        found = self._backend.load(token, now=now, touch_every=every if touches else None)
-        if found is None:
-            return None
-        contents = found.contents
-        if contents is None:
-            self._unreadable = found
-            self._refuse("unreadable")
-            return None
-        if contents.kind is not Kind.LIVE:
-            if now < contents.absolute_at:
-                self._dead = contents.reason
-            return None
-        times = found.times(contents)
-        if times.is_from_future(now):
-            self._refuse("future")
-            return None
-        reason = times.under(self._limits(contents.data)).verdict(now)
-        if reason is None and contents.user is not None and not self._agrees_with_stamp(contents.user, contents.stamp):
-            reason = Reason.STAMP
-        if reason is not None:
-            self._bury(found, contents, reason)
-            return None
-        if every is not None and not touches and times.wants_touch(now, every):
-            # A second call, after the verdict: a touch must not lengthen what today's settings have ended.
-            touched = self._backend.load(token, now=now, touch_every=every)
-            if touched is not None and touched.version == found.version:
-                found = touched
-        return found
-
-    def _agrees_with_stamp(self, user: str, stamp: str | None) -> bool:
-        if self._rules.stamp_of is None:
-            return True
-        today = self._rules.stamp_of(user)
-        return today is not None and today == stamp
-
-    def _bury(self, found: Found, contents: Contents, reason: Reason) -> None:
-        self._dead = reason
-        if self._backend.bury(found, reason, now=self._opened_at):
-            self._tell_end(reason, contents.user)
-
     def _kept(self, found: Found) -> Kept:
-        contents = _contents(found)
-        is_recent = self._opened_at < contents.created_at + TOMBSTONE_KEPT
-        return Kept(
-            data=contents.data,
-            is_new=False,
-            user=contents.user,
-            data_of=contents.data_of,
-            created_at=contents.created_at,
-            login_at=contents.login_at,
-            seen_at=found.record.seen_at,
-            expires_at=found.times(contents).under(self._limits(contents.data)).expires_at(self._opened_at),
-            ended_because=contents.reason if is_recent else None,
-        )
+        return self._admission.kept(found, _contents(found))
 
     # The close.
 
@@ -265,8 +171,6 @@ class Visit:
             return _Status.RENAMED
         if draft.unbound:
             return _Status.UNBOUND
-        if draft.changes and draft.user is None and not draft.changes.over(_contents(self._found).data):
-            return _Status.ENDED
         if draft.renew:
             return _Status.RENAMED
         return _Status.CHANGED if draft.changes or draft.forced else _Status.READ
@@ -278,30 +182,42 @@ class Visit:
 
     def _begin(self, draft: Draft) -> Farewell:
         self._found = self._create(self._new(draft, draft.changes.over({})))
-        self._tell(signals.session_created, user_id=_contents(self._found).user)
+        self._circumstances.tell(signals.session_created, user_id=_contents(self._found).user)
         return self._greet()
 
     def _save(self, draft: Draft) -> Farewell:
         found = self._found
         while found is not None:
             before = _contents(found).data
-            update = self._update(found, self._revised(_contents(found), draft.changes.over(before)))
+            data = draft.changes.over(before)
+            if not data and draft.user is None:
+                # Emptied, and nobody's: ended, as in Flask, unless another request puts something there meanwhile.
+                contents = tombstone(Reason.LOGOUT, found, self._clock.now())
+            else:
+                contents = self._revised(_contents(found), data)
+            update = self._update(found, contents)
             if update.outcome is Outcome.OK:
-                self._found = update.found
-                if contested := draft.changes.contested(before):
-                    self._tell(signals.session_conflict, keys=contested)
-                permanence = _is_permanent(draft.changes.over(before))
-                return self._greet(must_send=draft.forced or permanence or permanence != _is_permanent(before))
+                return self._saved(draft, update.found, before, data)
             found = _live(update)
             if found is not None:
                 self._wait()
         return Farewell()
 
+    def _saved(
+        self, draft: Draft, found: Found | None, before: Mapping[str, bytes], data: dict[str, bytes]
+    ) -> Farewell:
+        if contested := draft.changes.contested(before):
+            self._circumstances.tell(signals.session_conflict, keys=contested)
+        self._found = _live(Update(Outcome.OK, found))
+        if self._found is None:
+            return Farewell(forget=True)
+        return self._greet(must_send=draft.forced or is_permanent(data) or is_permanent(before))
+
     def _rename(self, draft: Draft) -> Farewell:
         """Create the new record, then swap the old one to a tombstone; what was written between goes into the new."""
         old = _present(self._found)
         data = draft.changes.over(_contents(old).data)
-        new = self._create(self._new(draft, data) if draft.login else self._revised(_contents(old), data))
+        new = self._create(self._new(draft, data) if draft.login else self._renewed(_contents(old), draft, data))
 
         def merge(current: Found) -> None:
             nonlocal new
@@ -325,7 +241,7 @@ class Visit:
             raise
         self._found = new
         before, after = _contents(old).user, _contents(new).user
-        self._tell(signals.session_regenerated, user_id=after)
+        self._circumstances.tell(signals.session_regenerated, user_id=after)
         if before not in (None, after):
             self._tell_end(Reason.REPLACED, before)
         return self._greet()
@@ -349,7 +265,7 @@ class Visit:
         self._found = self._unreadable = None
         if ending is not None and self._backend.end(ending, reason, now=self._clock.now()):
             self._tell_end(reason, ending.contents.user if ending.contents else None)
-        if draft.ended is not None and self._may_begin(draft):
+        if self._may_begin(draft):
             return replace(self._begin(draft), is_logout=True)
         return Farewell(forget=ending is not None, is_logout=ending is not None)
 
@@ -371,7 +287,7 @@ class Visit:
 
     def _atomic(self, session: Session, fn: Callable[[Session], T]) -> T:
         pending, found = session.changes(), self._found
-        if found is None and not self._may_begin(Draft(Changes(put={"": b""}))):
+        if not self._is_admitted or (found is None and not self._may_begin(Draft(Changes(put={"": b""})))):
             raise _ended_meanwhile()
         while True:
             data = _contents(found).data if found else {}
@@ -383,7 +299,7 @@ class Visit:
                 return result
             if found is None:
                 self._found = self._create(self._new(Draft(changes), merged))
-                self._tell(signals.session_created, user_id=None)
+                self._circumstances.tell(signals.session_created, user_id=None)
                 break
             update = self._update(found, self._revised(_contents(found), merged))
             if update.outcome is Outcome.OK:
@@ -401,7 +317,7 @@ class Visit:
     def _new(self, draft: Draft, data: dict[str, bytes]) -> Contents:
         """Return the contents of a session that begins now."""
         now, login = self._clock.now(), draft.login
-        limits = self._limits(data)
+        limits = self._circumstances.limits(data)
         return Contents(
             kind=Kind.LIVE,
             idle=limits.idle,
@@ -418,13 +334,20 @@ class Visit:
 
     def _revised(self, contents: Contents, data: dict[str, bytes]) -> Contents:
         """Return a session's contents with other data, under the limits that hold today."""
-        limits = self._limits(data)
+        limits = self._circumstances.limits(data)
         started_at = contents.created_at if contents.login_at is None else contents.login_at
         absolute_at = started_at + limits.absolute
         # Activity never lengthens a life. Becoming permanent does: that is another kind of session.
-        if _is_permanent(data) == _is_permanent(contents.data):
+        if is_permanent(data) == is_permanent(contents.data):
             absolute_at = min(absolute_at, contents.absolute_at)
         return msgspec.structs.replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
+
+    def _renewed(self, contents: Contents, draft: Draft, data: dict[str, bytes]) -> Contents:
+        """Return a session's contents for another token: the same life, with today's stamp if it was spared."""
+        revised = self._revised(contents, data)
+        if not draft.restamps or contents.user is None:
+            return revised
+        return msgspec.structs.replace(revised, stamp=self._stamp(Login(contents.user)))
 
     def _create(self, contents: Contents) -> Found:
         info = b""
@@ -469,23 +392,19 @@ class Visit:
         if found is None:
             return Farewell()
         contents = _contents(found)
-        absolute_at = found.times(contents).under(self._limits(contents.data)).absolute_at
+        absolute_at = found.times(contents).under(self._circumstances.limits(contents.data)).absolute_at
         return Farewell(
             token=found.token,
             must_send=must_send or found.token != self._sent,
-            is_permanent=_is_permanent(contents.data),
+            may_refresh=self._clock.elapsed() - self._looked_at < _QUICK,
+            is_permanent=is_permanent(contents.data),
             lasts=absolute_at - self._clock.now(),
         )
 
-    def _limits(self, data: Mapping[str, bytes]) -> Limits:
-        return self._rules.timeouts.limits(
-            permanent=_is_permanent(data), permanent_idle=self._circumstances.permanent_idle
-        )
-
     def _stamp(self, login: Login) -> str | None:
-        if login.stamp is not None or self._rules.stamp_of is None:
+        if login.stamp is not None or self._circumstances.rules.stamp_of is None:
             return login.stamp
-        return self._rules.stamp_of(login.user)
+        return self._circumstances.rules.stamp_of(login.user)
 
     def _wait(self) -> None:
         elapsed = self._clock.elapsed()
@@ -502,17 +421,10 @@ class Visit:
         if self.failure is None:
             self.failure = error
             _log.error("The session store could not answer: %s", error)
-            self._tell(signals.store_failed, error=error)
-
-    def _refuse(self, reason: str) -> None:
-        self._tell(signals.session_refused, reason=reason)
+            self._circumstances.tell(signals.store_failed, error=error)
 
     def _tell_end(self, reason: Reason, user: str | None) -> None:
-        self._tell(signals.session_ended, reason=reason.value, user_id=user)
-
-    def _tell(self, signal: NamedSignal, **about: Any) -> None:
-        if signal.receivers:
-            signal.send(self._circumstances.sender, **about)
+        self._circumstances.tell(signals.session_ended, reason=reason.value, user_id=user)
 
 
 def _contents(found: Found) -> Contents:
@@ -530,10 +442,6 @@ def _present(found: Found | None) -> Found:
 def _live(update: Update) -> Found | None:
     found = update.found
     return found if found and found.contents and found.contents.kind is Kind.LIVE else None
-
-
-def _is_permanent(data: Mapping[str, bytes]) -> bool:
-    return data.get("_permanent") == _TRUE
 
 
 def _ended_meanwhile() -> SessionConflict:

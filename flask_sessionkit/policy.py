@@ -85,6 +85,10 @@ class Times:
             return Reason.IDLE
         return None
 
-    def wants_touch(self, now: float, every: float) -> bool:
-        """Return whether "last seen" is due to be written."""
-        return now - self.seen_at >= every or self.seen_at > now + CLOCK_SKEW
+
+def wants_touch(seen_at: float, now: float, every: float) -> bool:
+    """Return whether "last seen" is due to be written.
+
+    :param every: seconds; ``SESSIONKIT_TOUCH_INTERVAL``.
+    """
+    return now - seen_at >= every or seen_at > now + CLOCK_SKEW

@@ -73,6 +73,7 @@ class Session(SessionMixin):
     _is_dropped = False
     _has_removed = False
     _renews = False
+    _restamps = False
     _begins = False
     _modified: bool | None = None
     _is_forced = False
@@ -223,12 +224,17 @@ class Session(SessionMixin):
         self._change()
         self._renews = True
 
+    def outlive_credentials(self) -> None:
+        """Go on under a new token and with today's ``user_stamp`` (``revoke_user(keep_current=True)``)."""
+        self.regenerate()
+        self._restamps = True
+
     def invalidate(self) -> None:
         """End the session. What is written afterwards begins a new one."""
         self._change()
         self._ended = Reason.LOGOUT
         self._login = None
-        self._is_unbound = self._is_cleared = self._is_dropped = self._renews = False
+        self._is_unbound = self._is_cleared = self._is_dropped = self._renews = self._restamps = False
         self._fill(Kept(ended_because=self._kept.ended_because))
         if self._visit is not None:
             self._visit.forget_csrf()
@@ -303,6 +309,7 @@ class Session(SessionMixin):
             ended=ended,
             unbound=self._is_unbound,
             renew=self._renews,
+            restamps=self._restamps,
             begins=self._begins or (login is not None and login.is_fresh),
             forced=self._is_forced,
         )
@@ -479,7 +486,7 @@ class _Scratch(Session):
             "The function of session.atomic() may not log in, log out, renew or nest. Do that outside of it."
         )
 
-    regenerate = invalidate = log_in = end_at_close = atomic = _refuse
+    regenerate = outlive_credentials = invalidate = log_in = end_at_close = atomic = _refuse
 
     def _unbind(self) -> None:
         if self._user is not None:

@@ -1,0 +1,121 @@
+"""Which session a request's tokens name, and whether it still lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import signals
+from .backends import TOMBSTONE_KEPT, Found, ServerBackend
+from .circumstances import Circumstances
+from .contents import Contents, Kind
+from .draft import Kept
+from .policy import wants_touch
+from .reasons import Reason
+from .stores.base import Capability
+
+#: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
+_TRIED_TOKENS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What a request's tokens lead to.
+
+    :param found: the live session.
+    :param dead: why the session that a token named ended, a moment ago.
+    :param unreadable: a record that no secret of ours opens: no session, but it can be ended.
+    """
+
+    found: Found | None = None
+    dead: Reason | None = None
+    unreadable: Found | None = None
+
+
+class Admission:
+    """The judge of one request's tokens.
+
+    :param now: when the request first looked at its session, in Unix seconds; all is judged by that moment.
+    """
+
+    def __init__(self, backend: ServerBackend, circumstances: Circumstances, *, now: float) -> None:
+        self._backend = backend
+        self._circumstances = circumstances
+        self._now = now
+        self._dead: Reason | None = None
+        self._unreadable: Found | None = None
+
+    def admit(self) -> Admitted:
+        """Load what the tokens name, and bury what is found past its end.
+
+        :raises StoreError: the store cannot answer.
+        """
+        tokens = self._circumstances.tokens[:_TRIED_TOKENS]
+        live = [found for token in tokens if (found := self._load(token))]
+        if len(live) > 1:
+            # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
+            self._refuse("duplicate")
+            return Admitted()
+        if live:
+            return Admitted(live[0])
+        return Admitted(dead=self._dead, unreadable=self._unreadable)
+
+    def kept(self, found: Found, contents: Contents) -> Kept:
+        """Return what a session is filled with."""
+        return Kept(
+            data=contents.data,
+            is_new=False,
+            user=contents.user,
+            data_of=contents.data_of,
+            created_at=contents.created_at,
+            login_at=contents.login_at,
+            seen_at=found.record.seen_at,
+            expires_at=found.times(contents).under(self._circumstances.limits(contents.data)).expires_at(self._now),
+            ended_because=contents.reason if self._now < contents.created_at + TOMBSTONE_KEPT else None,
+        )
+
+    def _load(self, token: str) -> Found | None:
+        every = None if self._circumstances.is_passive else self._circumstances.rules.timeouts.touch_interval
+        touches = Capability.TOUCH_ON_LOAD in self._backend.store.capabilities
+        found = self._backend.load(token, now=self._now, touch_every=every if touches else None)
+        if found is None or not self._lives(found):
+            return None
+        if every is not None and not touches and wants_touch(found.record.seen_at, self._now, every):
+            # A second call, after the verdict: a touch must not lengthen what today's settings have ended.
+            touched = self._backend.load(token, now=self._now, touch_every=every)
+            if touched is not None and touched.version == found.version:
+                return touched
+        return found
+
+    def _lives(self, found: Found) -> bool:
+        contents = found.contents
+        if contents is None:
+            self._unreadable = found
+            self._refuse("unreadable")
+            return False
+        if contents.kind is not Kind.LIVE:
+            if self._now < contents.absolute_at:
+                self._dead = contents.reason
+            return False
+        times = found.times(contents)
+        if times.is_from_future(self._now):
+            self._refuse("future")
+            return False
+        reason = times.under(self._circumstances.limits(contents.data)).verdict(self._now)
+        if reason is None and not self._agrees_with_stamp(contents):
+            reason = Reason.STAMP
+        if reason is None:
+            return True
+        self._dead = reason
+        if self._backend.bury(found, reason, now=self._now):
+            self._circumstances.tell(signals.session_ended, reason=reason.value, user_id=contents.user)
+        return False
+
+    def _agrees_with_stamp(self, contents: Contents) -> bool:
+        stamp_of = self._circumstances.rules.stamp_of
+        if stamp_of is None or contents.user is None:
+            return True
+        today = stamp_of(contents.user)
+        return today is not None and today == contents.stamp
+
+    def _refuse(self, reason: str) -> None:
+        self._circumstances.tell(signals.session_refused, reason=reason)

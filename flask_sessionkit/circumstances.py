@@ -1,0 +1,63 @@
+"""What a session's life depends on: what the application decided for all, what HTTP knows of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blinker import NamedSignal
+
+from . import codec
+from .policy import Limits, Timeouts
+
+_TRUE = codec.encode(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an application decided for all of its sessions.
+
+    :param stamp_of: ``user_stamp``: what a user's sessions have to agree with; ``None`` ends them.
+    """
+
+    timeouts: Timeouts
+    identity_keys: tuple[str, ...]
+    stamp_of: Callable[[str], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known about a request, in words that mean nothing of HTTP.
+
+    :param tokens: well-formed and different, as the client sent them.
+    :param sender: of signals.
+    :param permanent_idle: seconds; the idle limit of permanent sessions.
+    :param is_passive: the request does not count as activity.
+    :param csrf_key: the key of the session that holds Flask-WTF's token.
+    :param device: tells the user agent and the address.
+    :param forget_csrf: drops copies of the CSRF token that lie outside the session.
+    """
+
+    rules: Rules
+    tokens: Sequence[str]
+    sender: object
+    permanent_idle: float
+    is_passive: bool
+    csrf_key: str
+    device: Callable[[], tuple[str, str]]
+    forget_csrf: Callable[[], None]
+
+    def limits(self, data: Mapping[str, bytes]) -> Limits:
+        """Return today's limits of a session with this data."""
+        return self.rules.timeouts.limits(permanent=is_permanent(data), permanent_idle=self.permanent_idle)
+
+    def tell(self, signal: NamedSignal, **about: Any) -> None:
+        """Send a signal, if anybody listens."""
+        if signal.receivers:
+            signal.send(self.sender, **about)
+
+
+def is_permanent(data: Mapping[str, bytes]) -> bool:
+    """Return whether a session's data says, as Flask's does, that its cookie outlives the browser."""
+    return data.get("_permanent") == _TRUE
