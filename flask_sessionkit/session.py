@@ -171,7 +171,7 @@ class Session(SessionMixin):
         return self._kept.is_new
 
     @property
-    def modified(self) -> bool:  # type: ignore[override]  # Flask has a plain attribute
+    def modified(self) -> bool:
         """Whether the session was changed. Set by hand: true saves it and sends its cookie again, false saves nothing.
 
         Changes inside of values need no setting; they are found when the request ends.
