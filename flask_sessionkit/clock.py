@@ -34,5 +34,5 @@ class SystemClock:
 
 
 def settled(seen_at: float, now: float) -> float:
-    """Return a ``seen_at`` that can be believed: one more than ``CLOCK_SKEW`` ahead counts as now."""
-    return now if seen_at > now + CLOCK_SKEW else seen_at
+    """Return a ``seen_at`` that can be believed: one more than ``CLOCK_SKEW`` ahead, or no number, counts as now."""
+    return seen_at if seen_at <= now + CLOCK_SKEW else now

@@ -91,4 +91,4 @@ def wants_touch(seen_at: float, now: float, every: float) -> bool:
 
     :param every: seconds; ``SESSIONKIT_TOUCH_INTERVAL``.
     """
-    return now - seen_at >= every or seen_at > now + CLOCK_SKEW
+    return not (now - seen_at < every and seen_at <= now + CLOCK_SKEW)
