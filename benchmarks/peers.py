@@ -1,0 +1,297 @@
+"""The same four views on our sessions and on those of our peers, each ready to be called as a server would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from http.cookies import SimpleCookie
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import flask
+from cachelib import FileSystemCache, SimpleCache
+from flask import Flask
+from flask.sessions import SessionInterface, SessionMixin
+
+from flask_sessionkit import SessionKit
+
+Environ: TypeAlias = dict[str, Any]
+Application: TypeAlias = Callable[..., Any]
+Data: TypeAlias = MutableMapping[str, Any]
+
+SECRET = "kept for benchmarks only: 7f3b0c59e1d24a68"
+#: More than a run makes. What counts is the request, not the throwing away of sessions, which peers do at 300 or 500.
+MANY = 1_000_000
+
+#: A session of somebody who is signed in (Flask-Login's names), about 300 bytes.
+TYPICAL = {
+    "_user_id": "4711",
+    "_fresh": True,
+    "_id": "7c1b" * 32,
+    "csrf_token": "9e2f0a6d4b8c1357" * 2 + "deadbeef",
+    "cart": [{"article": 1138, "pieces": 2}, {"article": 94, "pieces": 1}],
+    "counter": 0,
+}
+
+
+def ignore(session: Data) -> str:
+    """Do not look at the session."""
+    return "ok"
+
+
+def read(session: Data) -> str:
+    """Look at one value."""
+    return str(session["counter"])
+
+
+def change(session: Data) -> str:
+    """Change one value."""
+    session["counter"] += 1
+    return "ok"
+
+
+def begin(session: Data) -> str:
+    """Sign in and fill a session."""
+    session.update(TYPICAL)
+    return "ok"
+
+
+VIEWS = (ignore, read, change, begin)
+
+
+class Subject:
+    """An application under test, and one visitor of it whose cookies are carried by hand."""
+
+    def __init__(self, app: Application, *, cookie: str | None = None, on_server: bool = True) -> None:
+        self._app = app
+        self._cookie = cookie
+        self._on_server = on_server
+        self._changes = 0
+
+    def sign_in(self) -> Subject:
+        """Begin a session and keep its cookie; see that it is kept and changed as it should be."""
+        _, headers, _ = self._answer("begin")
+        jar = SimpleCookie[str]()
+        for name, value in headers:
+            if name.lower() == "set-cookie":
+                jar.load(value)
+        self._cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())
+        self.call("change")()
+        self.check()
+        return self
+
+    def check(self) -> None:
+        """See that no change was lost; one that only our cookie could tell is gone, as it is never carried on."""
+        status, _, body = self._answer("read")
+        count = self._changes if self._on_server else 0
+        if (status, body) != ("200 OK", str(count).encode()):
+            raise AssertionError(f"{self._app} answered {status} {body!r} after {count} changes.")
+
+    def call(self, view: str) -> Callable[[], None]:
+        """Return what makes one request, and as little as can be besides."""
+        app, environ = self._app, self._environ(view)
+
+        def start(status: str, headers: object, exc_info: object = None) -> None:
+            if status != "200 OK":
+                raise AssertionError(f"{app} answered {status}.")
+
+        def request() -> None:
+            answer = app(environ.copy(), start)
+            for _ in answer:
+                pass
+            answer.close()
+
+        def change() -> None:
+            self._changes += 1
+            request()
+
+        return change if view == "change" else request
+
+    def _answer(self, view: str) -> tuple[str, list[tuple[str, str]], bytes]:
+        told: list[Any] = []
+        answer = self._app(self._environ(view), lambda *args: told.extend(args))
+        body = b"".join(answer)
+        answer.close()
+        return told[0], told[1], body
+
+    def _environ(self, view: str) -> Environ:
+        environ: Environ = {
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": f"/{view}",
+            "QUERY_STRING": "",
+            "SERVER_NAME": "shop.example",
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "192.0.2.7",
+            "HTTP_HOST": "shop.example",
+            "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "HTTP_ACCEPT": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "HTTP_ACCEPT_LANGUAGE": "en-US,en;q=0.5",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "https",
+            "wsgi.input": BytesIO(),
+            "wsgi.errors": BytesIO(),
+            "wsgi.multithread": False,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        if self._cookie and view != "begin":
+            environ["HTTP_COOKIE"] = self._cookie
+        return environ
+
+
+# Flask
+
+
+def bare_flask() -> Subject:
+    """Flask with nothing for a session: one object for all requests that is neither opened nor saved."""
+    app = _flask()
+    app.session_interface = _NoSessions()
+    return Subject(app, cookie=_NO_ONES)
+
+
+def flask_without_secret() -> Subject:
+    """Flask as it comes, which makes a session object that says that there is no secret."""
+    return Subject(_flask(), cookie=_NO_ONES)
+
+
+def signed_cookie() -> Subject:
+    """Flask's own sessions."""
+    return Subject(_flask(SECRET_KEY=SECRET), on_server=False).sign_in()
+
+
+def sessionkit(url: str) -> Subject:
+    """Return ours, with settings as they are by default."""
+    return Subject(sessionkit_app(url)).sign_in()
+
+
+def sessionkit_app(url: str) -> Flask:
+    """Return an application with our sessions."""
+    app = _flask(SECRET_KEY=SECRET, SESSIONKIT_STORE=url, SESSIONKIT_APP_ID="benchmark")
+    SessionKit(app)
+    return app
+
+
+def flask_session_memory(*, refresh: bool) -> Subject:
+    """Flask-Session on ``cachelib.SimpleCache``."""
+    return _flask_session(refresh, SESSION_TYPE="cachelib", SESSION_CACHELIB=SimpleCache(threshold=MANY))
+
+
+def flask_session_files(folder: Path, *, refresh: bool) -> Subject:
+    """Flask-Session on ``cachelib.FileSystemCache``; without a threshold it counts nothing, which is its fastest."""
+    cache = FileSystemCache(str(folder), threshold=0)
+    return _flask_session(refresh, SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
+
+
+def flask_session_sqlite(file: Path, *, refresh: bool) -> Subject:
+    """Flask-Session on SQLAlchemy."""
+    from flask_sqlalchemy import SQLAlchemy
+    from sqlalchemy import event
+
+    app = _flask(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=f"sqlite:///{file}")
+    db = SQLAlchemy(app)
+    with app.app_context():
+        event.listen(db.engine, "connect", lambda connection, _: connection.executescript(_SQLITE))
+    return _flask_session(refresh, app, SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=db)
+
+
+#: What our store asks of a SQLite file. Peers are given it too, so that waits for the disk are not what is compared.
+_SQLITE = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+
+
+_NO_ONES = "session=" + "A" * 43
+
+
+class _NoSession(dict[str, Any], SessionMixin):
+    pass
+
+
+class _NoSessions(SessionInterface):
+    _session = _NoSession()
+
+    def open_session(self, app: Flask, request: flask.Request) -> _NoSession:
+        return self._session
+
+    def save_session(self, app: Flask, session: SessionMixin, response: flask.Response) -> None:
+        pass
+
+
+def _flask_session(refresh: bool, app: Flask | None = None, **config: object) -> Subject:
+    from flask_session import Session
+
+    app = app or _flask(SECRET_KEY=SECRET)
+    app.config.update(config, SESSION_REFRESH_EACH_REQUEST=refresh)
+    Session(app)
+    return Subject(app).sign_in()
+
+
+def _flask(**config: object) -> Flask:
+    app = Flask("benchmark")
+    app.config.update(config)
+    for view in VIEWS:
+        app.add_url_rule(f"/{view.__name__}", view.__name__, _flask_view(view))
+    return app
+
+
+def _flask_view(view: Callable[[Data], str]) -> Callable[[], str]:
+    return lambda: view(flask.session)
+
+
+# Django: its settings are one per process, and each handler reads at its making which sessions it is to use.
+
+
+def bare_django(folder: Path) -> Subject:
+    """Django's handler without any middleware."""
+    import django
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.urls import path
+
+    settings.configure(
+        SECRET_KEY=SECRET,
+        ALLOWED_HOSTS=["*"],
+        DEBUG_PROPAGATE_EXCEPTIONS=True,
+        ROOT_URLCONF=tuple(path(view.__name__, _django_view(view)) for view in VIEWS),
+        INSTALLED_APPS=["django.contrib.sessions"],
+        SESSION_FILE_PATH=str(folder),
+        CACHES={
+            "default": {
+                "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+                "OPTIONS": {"MAX_ENTRIES": MANY},
+            }
+        },
+        DATABASES={
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": str(folder / "django.db"),
+                "CONN_MAX_AGE": None,
+                "OPTIONS": {"init_command": _SQLITE},
+            }
+        },
+    )
+    django.setup()
+    call_command("migrate", verbosity=0)
+    return Subject(_django([]))
+
+
+def django_sessions(engine: str) -> Subject:
+    """Django's sessions: ``cache``, ``file`` or ``db``."""
+    from django.conf import settings
+
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    return Subject(_django(["django.contrib.sessions.middleware.SessionMiddleware"])).sign_in()
+
+
+def _django(middleware: list[str]) -> Application:
+    from django.conf import settings
+    from django.core.handlers.wsgi import WSGIHandler
+
+    settings.MIDDLEWARE = middleware
+    return WSGIHandler()
+
+
+def _django_view(view: Callable[[Data], str]) -> Callable[[Any], Any]:
+    from django.http import HttpResponse
+
+    return lambda request: HttpResponse(view(getattr(request, "session", {})))

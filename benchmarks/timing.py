@@ -1,0 +1,88 @@
+"""What a call costs: in turns with the others, so that a noisy machine is noisy for all of them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from statistics import median, quantiles
+from typing import TypeVar
+
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Microseconds a call, or ratios of such. The processor's are the steadier; the clock's hold waits for the disk."""
+
+    wall: float
+    cpu: float
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.wall - other.wall, self.cpu - other.cpu)
+
+    def __truediv__(self, other: Cost) -> Cost:
+        return Cost(self.wall / other.wall, self.cpu / other.cpu)
+
+
+def in_turns(subjects: Mapping[Name, Callable[[], object]], *, rounds: int, calls: int) -> dict[Name, list[Cost]]:
+    """Return each subject's cost in each round; who comes first moves on by one from round to round."""
+    costs: dict[Name, list[Cost]] = {name: [] for name in subjects}
+    turns = list(subjects.items())
+    gc.collect()
+    gc.freeze()  # what was set up before is no part of any subject's garbage
+    for _ in range(rounds):
+        for name, call in turns:
+            costs[name].append(_cost(call, calls))
+        turns.append(turns.pop(0))
+    gc.unfreeze()
+    return costs
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Return the medians."""
+    return Cost(median(cost.wall for cost in costs), median(cost.cpu for cost in costs))
+
+
+def spread(costs: Sequence[Cost]) -> str:
+    """Return the middle half of what the processor spent, for a table."""
+    low, _, high = quantiles((cost.cpu for cost in costs), n=4)
+    return f"{low:.2f}-{high:.2f}" if high < 10 else f"{low:.0f}-{high:.0f}"
+
+
+def each(how: Callable[[Cost, Cost], Cost], these: Sequence[Cost], those: Sequence[Cost]) -> list[Cost]:
+    """Return the differences or ratios, each taken inside one round."""
+    return [how(this, that) for this, that in zip(these, those, strict=True)]
+
+
+def machine(*packages: str) -> str:
+    """Return where the figures come from, and the command that made them."""
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"$ {' '.join(['python', *sys.orig_argv[1:]])}\n"
+        f"{_processor()}, {os.cpu_count()} cores, load {load}; {platform.system()} {platform.release()}; "
+        f"{platform.python_implementation()} {platform.python_version()}\n{versions}"
+    )
+
+
+def _cost(call: Callable[[], object], calls: int) -> Cost:
+    call()  # brings its code and data back into the processor's caches
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+    for _ in range(calls):
+        call()
+    wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
+    return Cost(wall / calls / 1000, cpu / calls / 1000)
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
