@@ -60,7 +60,7 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
             return None
         try:
             return _decoder.decode(memoryview(payload)[1:])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
 

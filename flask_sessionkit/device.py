@@ -6,7 +6,8 @@ import msgspec
 
 _FORMAT = b"\x01"
 _USER_AGENT = 200
-_ADDRESS = 64
+#: The longest text of an IPv6 address (POSIX, INET6_ADDRSTRLEN, without its NUL).
+_ADDRESS = 45
 
 
 class Device(msgspec.Struct, frozen=True, array_like=True):
@@ -41,7 +42,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
             return None
         try:
             return _decoder.decode(memoryview(info)[1:])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,7 +22,7 @@ _SALT = b"flask_sessionkit/1"
 @dataclass(frozen=True, slots=True)
 class _Key:
     kid: bytes
-    mac: bytes
+    mac: bytes = field(repr=False)  # reporters of errors show the variables of a frame
 
     @classmethod
     def derive(cls, secret: bytes, *, purpose: bytes, app_id: str) -> _Key:

@@ -12,6 +12,7 @@ _KNOWN = frozenset(
         b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
         b'_5#y2L"F4Q8z\n\xec]/',
         b"\x02\x01thisismyscretkey\x01\x02\\e\\y\\y\\h",
+        rb"\2\1thisismyscretkey\1\2\e\y\y\h",  # the same, copied into an environment variable
         b"CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET",
         b"thisISaSECRET_1234",
         b"YOUR_OWN_RANDOM_GENERATED_SECRET_KEY",
@@ -29,10 +30,10 @@ def secrets_of(secret_key: Any, fallbacks: Any) -> tuple[list[bytes], list[str]]
     :param secret_key: Flask's ``SECRET_KEY``.
     :param fallbacks: Flask's ``SECRET_KEY_FALLBACKS``: a list, or ``None``.
     """
-    if isinstance(fallbacks, str | bytes):
+    if not isinstance(fallbacks, list | tuple | None):
         return [], [
-            "SECRET_KEY_FALLBACKS must be a list of secrets, not one text: each letter would be a key. "
-            "Put it into brackets: [old_secret]."
+            f"SECRET_KEY_FALLBACKS must be a list of secrets, not {type(fallbacks).__name__}; of one text each letter "
+            "would be a key. Put it into brackets: [old_secret]."
         ]
     secrets: list[bytes] = []
     problems: list[str] = []

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_sessionkit.clock import CLOCK_SKEW, settled
-from flask_sessionkit.policy import Limits, Times, Timeouts, wants_touch
+from flask_sessionkit.policy import Limits, Timeouts, Times, wants_touch
 from flask_sessionkit.reasons import Reason
 
 NOW = 1_700_000_000.0
