@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,7 +48,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
     idle = reader.duration("IDLE_TIMEOUT", timedelta(minutes=30))
     absolute = reader.duration("ABSOLUTE_TIMEOUT", timedelta(hours=12))
     remember = reader.duration("REMEMBER_TIMEOUT", timedelta(days=30), at_most=_LONGEST_REMEMBER)
-    touch_interval = reader.duration("TOUCH_INTERVAL", timedelta(seconds=min(60.0, idle / 10)))
+    touch_interval = reader.duration("TOUCH_INTERVAL", min(60.0, idle / 10))
     if absolute < idle:
         reader.problems.append(
             f"SESSIONKIT_ABSOLUTE_TIMEOUT ({absolute:g} s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT "
@@ -98,11 +99,16 @@ class _Reader:
             return default
         return parsed
 
-    def duration(self, name: str, default: timedelta, *, at_most: float = math.inf) -> float:
-        wanted = f"a positive duration: seconds, or {_spelled(default)}"
+    def duration(self, name: str, default: timedelta | float, *, at_most: float = math.inf) -> float:
+        """Return seconds. ``None`` is no duration: who sets it expects a session that never ends."""
+        example = default if isinstance(default, timedelta) else timedelta(seconds=default)
+        wanted = f"a positive duration: seconds, or {_spelled(example)}"
         if at_most < math.inf:
             wanted += f", at most {_spelled(timedelta(seconds=at_most))}"
-        return self.value(name, default.total_seconds(), lambda given: _seconds(given, at_most), wanted)
+        seconds = default.total_seconds() if isinstance(default, timedelta) else default
+        if _PREFIX + name in self._config and self._config[_PREFIX + name] is None:
+            self.problems.append(f"{_PREFIX}{name} must be {wanted}, not None.")
+        return self.value(name, seconds, lambda given: _seconds(given, at_most), wanted)
 
     def switch(self, name: str, *, default: bool) -> bool:
         return self.value(name, default, lambda given: given if isinstance(given, bool) else None, "True or False")
@@ -110,10 +116,10 @@ class _Reader:
     def unknown(self) -> list[str]:
         """Return a line for each name of ours that means nothing, with the nearest one that does."""
         problems = []
-        for name in sorted(self._config):
-            if isinstance(name, str) and name.startswith(_PREFIX) and name not in self._read:
-                nearest = difflib.get_close_matches(name, self._read, n=1, cutoff=0.0)
-                problems.append(f"{name} is no setting. Did you mean {nearest[0]}?")
+        ours = {name for name in self._config if isinstance(name, str) and name.startswith(_PREFIX)}
+        for name in sorted(ours - self._read):
+            nearest = difflib.get_close_matches(name, sorted(self._read), n=1, cutoff=0.0)
+            problems.append(f"{name} is no setting. Did you mean {nearest[0]}?")
         return problems
 
 
@@ -122,7 +128,7 @@ def _seconds(given: Any, at_most: float) -> float | None:
         given = given.total_seconds()
     if isinstance(given, bool) or not isinstance(given, int | float):
         return None
-    return float(given) if 0 < given <= at_most and math.isfinite(given) else None
+    return float(given) if 0 < given <= min(at_most, sys.float_info.max) else None
 
 
 def _size(given: Any) -> int | None:
@@ -130,7 +136,12 @@ def _size(given: Any) -> int | None:
 
 
 def _text(given: Any) -> str | None:
-    return given if isinstance(given, str) and 0 < len(given.encode()) <= 255 else None
+    if not isinstance(given, str):
+        return None
+    try:
+        return given if 0 < len(given.encode()) <= 255 else None
+    except UnicodeEncodeError:
+        return None
 
 
 def _texts(given: Any) -> tuple[str, ...] | None:

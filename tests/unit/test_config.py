@@ -1,0 +1,210 @@
+"""The settings: read once, and all that is wrong told at once. TO-05."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from flask_sessionkit.config import Settings, read_settings
+from flask_sessionkit.policy import Timeouts
+
+DURATIONS = ["IDLE", "ABSOLUTE", "FRESH", "REMEMBER", "STORE"]
+
+
+def read(**given: Any) -> tuple[Settings, list[str]]:
+    return read_settings({f"SESSIONKIT_{name}": value for name, value in given.items()}, app_name="shop")
+
+
+def problem(**given: Any) -> str:
+    _, problems = read(**given)
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+def test_the_defaults_are_those_of_the_documents() -> None:
+    settings, problems = read()
+
+    assert problems == []
+    assert settings == Settings(
+        store=None,
+        app_id="shop",
+        timeouts=Timeouts(idle=30 * 60, absolute=12 * 3600, fresh=15 * 60, remember=30 * 86400, touch_interval=60),
+        identity_keys=("_user_id",),
+        login_view=None,
+        allow_weak_secret=False,
+        max_size=65536,
+        secure_cookie=True,
+        clear_site_data=False,
+        store_timeout=0.5,
+        client_info=True,
+    )
+
+
+def test_all_can_be_set() -> None:
+    settings, problems = read(
+        STORE="memory:",
+        APP_ID="läden",
+        IDLE_TIMEOUT=timedelta(minutes=5),
+        ABSOLUTE_TIMEOUT=3600,
+        FRESH_TIMEOUT=60.5,
+        REMEMBER_TIMEOUT=timedelta(days=400),
+        TOUCH_INTERVAL=30,
+        IDENTITY_KEYS=["user", "_user_id"],
+        LOGIN_VIEW="auth.login",
+        ALLOW_WEAK_SECRET=True,
+        MAX_SIZE=1024,
+        SECURE_COOKIE=False,
+        CLEAR_SITE_DATA=True,
+        STORE_TIMEOUT=2,
+        CLIENT_INFO=False,
+    )
+
+    assert problems == []
+    assert settings == Settings(
+        store="memory:",
+        app_id="läden",
+        timeouts=Timeouts(idle=300, absolute=3600, fresh=60.5, remember=400 * 86400, touch_interval=30),
+        identity_keys=("user", "_user_id"),
+        login_view="auth.login",
+        allow_weak_secret=True,
+        max_size=1024,
+        secure_cookie=False,
+        clear_site_data=True,
+        store_timeout=2,
+        client_info=False,
+    )
+
+
+@pytest.mark.parametrize("name", [*(f"{name}_TIMEOUT" for name in DURATIONS), "TOUCH_INTERVAL"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        0,
+        -30,
+        0.0,
+        -0.0,
+        timedelta(0),
+        timedelta(seconds=-1),
+        True,
+        False,
+        math.nan,
+        math.inf,
+        -math.inf,
+        10**400,
+        "1800",
+        "30 minutes",
+        Decimal(5),
+        [60],
+        None,
+    ],
+    ids=lambda wrong: f"{wrong!r:.20}",
+)
+def test_a_duration_is_positive_and_finite(name: str, wrong: Any) -> None:
+    said = problem(**{name: wrong})
+
+    assert said.startswith(f"SESSIONKIT_{name} must be a positive duration: seconds, or timedelta(")
+    assert said.endswith(f", not {wrong!r}." if len(repr(wrong)) <= 40 else f", not a {type(wrong).__name__}.")
+
+
+def test_an_absolute_limit_below_the_idle_one_is_refused() -> None:
+    said = problem(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=120)
+
+    assert said == (
+        "SESSIONKIT_ABSOLUTE_TIMEOUT (60 s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT (120 s). "
+        "Shorten the idle timeout as well."
+    )
+    assert read(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=60)[1] == []
+
+
+def test_no_browser_keeps_a_cookie_for_more_than_400_days() -> None:
+    assert "at most timedelta(days=400)" in problem(REMEMBER_TIMEOUT=timedelta(days=400, seconds=1))
+
+
+def test_last_seen_is_written_at_least_ten_times_in_an_idle_timeout() -> None:
+    assert "at most a tenth of SESSIONKIT_IDLE_TIMEOUT (600 s)" in problem(IDLE_TIMEOUT=600, TOUCH_INTERVAL=60.1)
+    assert read(IDLE_TIMEOUT=600, TOUCH_INTERVAL=60)[1] == []
+
+
+@pytest.mark.parametrize("idle", [200 / 3, 100.000007, 1e-5, 1e-9, 0.3, 600, 1e12])
+def test_the_default_interval_is_a_tenth_at_most_and_never_a_fault(idle: float) -> None:
+    settings, problems = read(IDLE_TIMEOUT=idle, ABSOLUTE_TIMEOUT=2e12)
+
+    assert problems == []
+    assert settings.timeouts.touch_interval == min(60.0, idle / 10)
+
+
+@pytest.mark.parametrize("name", ["ALLOW_WEAK_SECRET", "SECURE_COOKIE", "CLEAR_SITE_DATA", "CLIENT_INFO"])
+@pytest.mark.parametrize("wrong", [0, 1, "", "False", "true", []])
+def test_a_switch_is_true_or_false(name: str, wrong: Any) -> None:
+    """``"False"`` from an environment variable is true in Python."""
+    assert problem(**{name: wrong}) == f"SESSIONKIT_{name} must be True or False, not {wrong!r}."
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1023, True, 2048.0, "65536", math.nan])
+def test_a_size_is_a_number_of_bytes(wrong: Any) -> None:
+    assert "SESSIONKIT_MAX_SIZE must be a number of bytes, at least 1024" in problem(MAX_SIZE=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 256, "é" * 128, 7, b"shop", "\ud800"])
+def test_an_application_has_a_name_that_can_be_hashed(wrong: Any) -> None:
+    assert "SESSIONKIT_APP_ID must be a text of 1 to 255 bytes" in problem(APP_ID=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["_user_id", [""], [7], {"_user_id"}, 7, [None]])
+def test_identity_keys_are_a_list_of_texts(wrong: Any) -> None:
+    """Of one text each letter would be a key."""
+    assert 'must be a list of keys, such as ["_user_id"]' in problem(IDENTITY_KEYS=wrong)
+
+
+def test_no_identity_keys_is_a_choice() -> None:
+    assert read(IDENTITY_KEYS=[])[0].identity_keys == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("IDLE_TIMOUT", "IDLE_TIMEOUT"),
+        ("STORES", "STORE"),
+        ("LOGINVIEW", "LOGIN_VIEW"),
+    ],
+)
+def test_a_name_that_means_nothing_is_told_with_the_nearest_that_does(typed: str, meant: str) -> None:
+    assert problem(**{typed: 1}) == f"SESSIONKIT_{typed} is no setting. Did you mean SESSIONKIT_{meant}?"
+
+
+def test_other_peoples_settings_are_none_of_ours() -> None:
+    config: Mapping[Any, Any] = {"SESSION_TYPE": "redis", "sessionkit_store": 1, 7: 8, ("a",): 9, "DEBUG": True}
+
+    assert read_settings(config, app_name="shop")[1] == []
+
+
+def test_an_odd_key_among_the_settings_hides_no_fault() -> None:
+    config: Mapping[Any, Any] = {7: 8, "SESSIONKIT_STOER": 1}
+
+    assert len(read_settings(config, app_name="shop")[1]) == 1
+
+
+def test_all_faults_are_told_at_once_and_the_reading_goes_on() -> None:
+    settings, problems = read(IDLE_TIMEOUT=0, MAX_SIZE="big", SECURE_COOKIE="no", APP_ID="", WHAT=1)
+
+    assert [said.split()[0] for said in problems] == [
+        "SESSIONKIT_IDLE_TIMEOUT",
+        "SESSIONKIT_APP_ID",
+        "SESSIONKIT_MAX_SIZE",
+        "SESSIONKIT_SECURE_COOKIE",
+        "SESSIONKIT_WHAT",
+    ]
+    assert settings == read()[0]
+
+
+def test_a_long_value_is_not_shown() -> None:
+    """It may be a secret in the wrong place."""
+    said = problem(IDLE_TIMEOUT="s3cret" * 10)
+
+    assert "s3cret" not in said
+    assert said.endswith("not a str.")

@@ -1,0 +1,169 @@
+"""How a token travels: what of a ``Cookie`` header is believed. IN-01, IN-05, IN-09, CK-09, CK-10, CK-11, ID-03."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.wrappers import Response
+
+from flask_sessionkit.tokens import new_token
+from flask_sessionkit.transport import Cookie
+
+COOKIE = Cookie(
+    name="__Host-session", domain=None, path="/", secure=True, httponly=True, samesite="Lax", partitioned=False
+)
+ONE, OTHER = "A" * 43, "B" * 42 + "A"
+
+
+def sent(cookie: Cookie = COOKIE, *, lasts: float | None = None, expires: datetime | None = None) -> str:
+    response = Response()
+    cookie.send(response, ONE, lasts=lasts, expires=expires)
+    [header] = response.headers.getlist("Set-Cookie")
+    return header
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"__Host-session={ONE}",
+        f"a=b; __Host-session={ONE}; c=d",
+        f"a=b;__Host-session={ONE};c=d",
+        f"\t __Host-session={ONE} \t",
+        f";;; __Host-session={ONE};",
+        f"__Host-session={ONE}; __Host-session={ONE}",
+        f'$Version=1; __Host-session={ONE}; $Path="/"',
+        f'a="b; __Host-session={ONE}; c="',
+        f"__Host-session=; __Host-session={ONE}",
+        f"__Host-session={ONE}x; __Host-session={ONE}",
+    ],
+)
+def test_a_token_is_found_as_a_browser_sends_it(header: str) -> None:
+    assert COOKIE.tokens(header) == [ONE]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        ";",
+        "=",
+        "__Host-session",
+        "__Host-session=",
+        "__Host-session=None",
+        '__Host-session=""',
+        f'__Host-session="{ONE}"',
+        f"__Host-session= {ONE}",
+        f"__Host-session ={ONE}",
+        f"__Host-session={ONE},",
+        f"__Host-session={ONE}, __Host-session={OTHER}",
+        f"__Host-session=={ONE}",
+        f"__Host-session={ONE}=",
+        f"={ONE}",
+        f"=__Host-session={ONE}",
+        f"=__Host-session; ={ONE}",
+        ONE,
+        f"__host-session={ONE}",
+        f"__HOST-SESSION={ONE}",
+        f"session={ONE}",
+        f"x__Host-session={ONE}",
+        f"%5f%5fHost-session={ONE}",
+        f"__Host%2dsession={ONE}",
+        f'"__Host-session"={ONE}',
+        f"$__Host-session={ONE}",
+        f'a="b;c=__Host-session={ONE}"',
+    ],
+)
+def test_what_is_no_cookie_of_this_name_is_dropped(header: str) -> None:
+    assert COOKIE.tokens(header) == []
+
+
+SPACES = ["\u2000".encode().decode("latin-1"), "\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x00", "\r", "\n", "\u2000"]
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_only_a_space_and_a_tab_are_trimmed(space: str) -> None:
+    """A parser that trims more takes a sibling host's cookie for one with ``__Host-`` ("Cookie Chaos")."""
+    for pair in (f"{space}__Host-session={ONE}", f"__Host-session{space}={ONE}", f"__Host-session={ONE}{space}"):
+        assert COOKIE.tokens(pair) == []
+        assert COOKIE.tokens(f"a=b; {pair}; c=d") == []
+
+
+def test_two_different_tokens_are_both_told_in_their_order() -> None:
+    assert COOKIE.tokens(f"__Host-session={OTHER}; x=y; __Host-session={ONE}") == [OTHER, ONE]
+
+
+@given(st.text(st.characters(max_codepoint=0xFF), max_size=120))
+def test_no_header_raises(header: str) -> None:
+    COOKIE.tokens(header)
+    COOKIE.tokens(f"__Host-session={header}")
+
+
+def test_a_full_header_is_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IN-05: comparing each token with each before it costs a server 20 ms for every such request."""
+    compared = 0
+
+    class Counting(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    class Pair(str):
+        __slots__ = ()
+
+        def strip(self, _: str | None = None) -> Pair:  # type: ignore[override]
+            return self
+
+        def partition(self, _: str) -> tuple[str, str, str]:  # type: ignore[override]
+            return "__Host-session", "=", Counting(self)
+
+    class Header(str):
+        __slots__ = ()
+
+        def split(self, *_: object) -> list[str]:  # type: ignore[override]
+            return [Pair(new_token()) for _ in range(1000)]
+
+    assert len(COOKIE.tokens(Header())) == 1000
+    assert compared < 5000
+
+
+def test_the_cookie_ends_with_the_browser() -> None:
+    assert sent() == f"__Host-session={ONE}; Secure; HttpOnly; Path=/; SameSite=Lax"
+
+
+def test_a_permanent_one_says_how_long_it_lasts() -> None:
+    header = sent(lasts=39600.9, expires=datetime(2030, 1, 2, tzinfo=UTC))
+
+    assert "; Max-Age=39600;" in header
+    assert "; Expires=Wed, 02 Jan 2030 00:00:00 GMT;" in header
+
+
+def test_one_that_is_over_never_lasts_less_than_nothing() -> None:
+    assert "; Max-Age=0;" in sent(lasts=-5.0)
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        COOKIE,
+        replace(COOKIE, name="__Secure-session", domain="example.com", path="/app", samesite="None", partitioned=True),
+        replace(COOKIE, name="session", secure=False, httponly=False, samesite=None),
+    ],
+)
+def test_the_deleting_cookie_repeats_every_attribute(cookie: Cookie) -> None:
+    response = Response()
+    cookie.forget(response)
+    [deleting] = response.headers.getlist("Set-Cookie")
+    name, *attributes = deleting.split("; ")
+
+    assert name == f"{cookie.name}="
+    assert "Max-Age=0" in attributes
+    assert {*sent(cookie).split("; ")[1:]} == {*attributes} - {"Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"}
