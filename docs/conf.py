@@ -1,0 +1,67 @@
+"""How Sphinx builds these pages. Needs no network; ``tests/test_docs.py`` reads the doctest settings too."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+project = "Flask-SessionKit"
+author = "The Flask-SessionKit developers"
+copyright = f"2026, {author}"  # noqa: A001  # Sphinx's name for it
+release = version = version_of("flask-sessionkit")
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"Flask-SessionKit {release}"
+html_copy_source = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autoclass_content = "both"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+
+nitpicky = True
+#: Names of other projects: without a network there is no inventory of theirs to look into.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(flask|werkzeug|blinker|sqlalchemy|datetime|collections|pathlib|typing|types|enum)\..*"),
+    (r"py:.*", r"(Flask|timedelta|Path|Callable|Iterable|Mapping|Iterator|Any|Self|Counter|ResponseReturnValue)"),
+    (r"py:.*", r"(URL|Table|MetaData)"),
+    # Type variables and aliases, which Sphinx shows and does not describe.
+    (r"py:.*", r"(.*\.)?(View|P|R|T|_P|_T|Stamp|Call|StoreFactory|Version|Visit|P\.args|P\.kwargs)"),
+    (r"py:.*", r".*\[.*"),
+]
+
+#: Each page runs in an empty folder of its own, so that no example leaves files behind.
+doctest_global_setup = """\
+import os, tempfile
+_folder, _before = tempfile.TemporaryDirectory(), os.getcwd()
+os.chdir(_folder.name)
+"""
+doctest_global_cleanup = """\
+os.chdir(_before)
+_folder.cleanup()
+"""
+#: Messages of exceptions are compared, which Sphinx leaves out by default.
+doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
+
+
+def setup(app: Sphinx) -> None:
+    """Let ``changelog.rst`` include ``CHANGES.md``."""
+    app.connect("include-read", _markdown_as_rest)
+
+
+def _markdown_as_rest(app: Sphinx, path: object, parent: str, content: list[str]) -> None:
+    if not str(path).endswith(".md"):
+        return
+    text = re.sub(r"`([^`]+)`", r"``\1``", content[0])
+    text = re.sub(r"^# .*\n", "", text)
+    for mark, line in (("##", "-"), ("###", "~")):
+        text = re.sub(rf"^{mark} (.*)$", lambda found, line=line: f"{found[1]}\n{line * len(found[1])}", text, flags=re.M)
+    content[0] = text
