@@ -1,0 +1,69 @@
+"""Signing in and out, and why somebody was signed out."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, flash, redirect, render_template, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import PasswordField, StringField
+from wtforms.validators import InputRequired, Length
+
+from flask_sessionkit import current_user_id, login_user, login_view, logout_user, next_url
+
+from . import people
+
+blueprint = Blueprint("accounts", __name__)
+
+#: What a visitor is told, by ``session.ended_because``.
+SENTENCES = {
+    "idle": "You were away for a while, so we closed your session. Please sign in again.",
+    "absolute": "It has been a long day: a session ends after some hours, however busy it was. Please sign in again.",
+    "revoked": "This session was ended from elsewhere. If that was not you, sign in and change your password.",
+    "replaced": "You have signed in anew in this browser, and that ended the session this page came from.",
+    "logout": "You have signed out, and that session is over.",
+    "stamp": "Your password was changed, so you were signed out everywhere. Please sign in with the new one.",
+    "limit": "You are signed in on many devices. The session here was the oldest, so it was ended.",
+}
+
+
+class LoginForm(FlaskForm):
+    """A name and a password."""
+
+    name = StringField("Name", [InputRequired("Please give your name."), Length(max=80)])
+    password = PasswordField("Password", [InputRequired("Please give your password."), Length(max=200)])
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+@login_view
+def log_in() -> ResponseReturnValue:
+    """Sign in. What a stranger put into the cart is kept; the cookie is a new one and the old one is dead."""
+    form = LoginForm()
+    if not form.validate_on_submit():
+        return render_template("login.html", form=form, demo=_demo())
+    person = people.with_password(form.name.data, form.password.data)
+    if person is None:
+        flash("That name and that password do not belong together.", "error")
+        return render_template("login.html", form=form, demo=_demo()), 401
+    login_user(person.id, stamp=person.stamp)
+    flash(f"Welcome, {person.full_name}.")
+    return redirect(next_url(url_for("shop.cart" if session.get("cart") else "shop.shelf")))
+
+
+@blueprint.post("/logout")
+def log_out() -> ResponseReturnValue:
+    """Sign out. There is no GET for it, which any page's ``<img src=/logout>`` could send."""
+    if current_user_id() is not None:
+        logout_user()
+        flash("You have signed out. The cart went with you.")
+    return redirect(url_for("shop.shelf"))
+
+
+@blueprint.app_context_processor
+def _ending() -> dict[str, object]:
+    return {"ended": SENTENCES.get(session.ended_because or "")}
+
+
+def _demo() -> dict[str, object] | None:
+    if not current_app.debug:
+        return None
+    return {"names": [person.name for person in people.PEOPLE], "password": people.DEMO_PASSWORD}

@@ -1,0 +1,82 @@
+"""The page that shows what a session knows about itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, current_app, render_template, session
+
+blueprint = Blueprint("inside", __name__)
+
+#: Kinds of store in words, by what stands before the colon of ``SESSIONKIT_STORE``.
+_STORES = {
+    "file": "files on this server",
+    "memory": "the memory of this server",
+    "sqlite": "a SQLite file",
+    "postgresql": "a PostgreSQL database",
+    "mysql": "a MySQL database",
+    "mariadb": "a MariaDB database",
+}
+
+#: What a store can do, in words, by the names of ``Capability``.
+_POWERS = {
+    "INDEX": "It can list the sessions of one person.",
+    "INDEX_BEST_EFFORT": "It can list the sessions of one person, though it may miss some.",
+    "PURGE": "Expired sessions lie there until they are swept out.",
+    "TOUCH_ON_LOAD": "It notes “last seen” while it reads, at no extra cost.",
+    "SHARED": "Several servers can share it.",
+    "DURABLE": "It outlives a restart.",
+}
+
+
+@blueprint.get("/session")
+def show() -> str:
+    """Show the session's kind, times and keys. No value, and no token."""
+    store = current_app.extensions["sessionkit"].store
+    return render_template(
+        "session.html",
+        store=_store_in_words(),
+        powers=[_POWERS[power.name] for power in store.capabilities if power.name in _POWERS],
+        cookie=current_app.session_interface.get_cookie_name(current_app),
+        now=current_app.extensions["now"](),
+        idle=_seconds("SESSIONKIT_IDLE_TIMEOUT"),
+        absolute=_seconds("SESSIONKIT_ABSOLUTE_TIMEOUT"),
+        fresh=_seconds("SESSIONKIT_FRESH_TIMEOUT"),
+        keys=sorted(session),
+    )
+
+
+@blueprint.app_template_filter()
+def dial(seconds: float) -> str:
+    """Return a span as a clock shows it; ``ticking.js`` goes on from there in the same words.
+
+    >>> dial(1798), dial(43199.6)
+    ('29:58', '11:59:59')
+    """
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@blueprint.app_template_filter()
+def moment(when: float | datetime) -> str:
+    """Return a moment (Unix seconds, or a ``datetime``) for a reader.
+
+    >>> moment(1_700_000_000)
+    '14 November, 22:13:20 UTC'
+    """
+    told = when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC)
+    return f"{told.day} {told:%B, %H:%M:%S} UTC"
+
+
+def _store_in_words() -> str:
+    named = current_app.config.get("SESSIONKIT_STORE") or "file:"
+    if not isinstance(named, str):
+        return type(named).__name__
+    kind = named.partition(":")[0].partition("+")[0].lower()
+    return _STORES.get(kind, kind)
+
+
+def _seconds(setting: str) -> float:
+    given = current_app.config[setting]
+    return given.total_seconds() if isinstance(given, timedelta) else float(given)

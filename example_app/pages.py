@@ -1,0 +1,39 @@
+"""What all pages have in common: how errors look, and what a page may load."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, render_template
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from .goods import euros
+
+
+def dress(app: Flask) -> None:
+    """Give an application the shop's error pages, headers and words."""
+    app.add_template_filter(euros)
+    app.register_error_handler(HTTPException, _show_error)
+    app.register_error_handler(CSRFError, _show_stale_form)
+    app.after_request(_keep_outsiders_out)
+
+
+def _show_error(error: HTTPException) -> ResponseReturnValue:
+    return _page(error, error.name, error.description or "")
+
+
+def _show_stale_form(error: CSRFError) -> ResponseReturnValue:
+    return _page(error, "That page had grown old", "Nothing was done. Please go back, load the page again and retry.")
+
+
+def _page(error: HTTPException, title: str, text: str) -> Response:
+    # The exception's own response, so that Allow and Retry-After stay.
+    response = error.get_response()
+    response.set_data(render_template("error.html", title=title, text=text, code=error.code))
+    return response
+
+
+def _keep_outsiders_out(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response

@@ -1,0 +1,297 @@
+"""The example shop in a real browser: what only a browser can tell about cookies, pages and their look."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+ROOT = Path(__file__).parents[2]
+PASSWORD = "tea-time"
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 860}
+#: Seconds that the server may take to start, on a machine with much else to do.
+PATIENCE = 30.0
+QUIET = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+def missing(what: str) -> None:
+    if os.environ.get("SESSIONKIT_REQUIRE") == "all":
+        pytest.fail(f"needs {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("Playwright for Python: pip install playwright")
+    if not CHROMIUM.exists():
+        missing("Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["debug", "deployed"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a shop as one develops it, and of one with the cookies of a deployment."""
+    pytest.importorskip("flask_wtf", reason="needs flask-wtf: pip install flask-wtf")
+    options = ["--debug"] if request.param == "debug" else []
+    with served(tmp_path_factory.mktemp("instance"), options, ["--no-reload"] if options else []) as address:
+        yield address
+
+
+@contextmanager
+def served(instance: Path, before: list[str], after: list[str]) -> Iterator[str]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    log = instance / "log"
+    command = [sys.executable, "-m", "flask", "--app", f"example_app:create_app(instance_path={str(instance)!r})"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [*command, *before, "run", "--port", str(port), *after],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            wait_for(process, port, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    pause = 0.05
+    for _ in range(int(PATIENCE / pause)):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+        except OSError:
+            try:
+                process.wait(pause)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        else:
+            return
+    pytest.fail(f"The server did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def context(browser: Browser, site: str) -> Iterator[BrowserContext]:
+    """A browser that was never here, on a desk."""
+    with visit(browser, site, DESK) as context:
+        yield context
+
+
+@contextmanager
+def visit(browser: Browser, site: str, size: dict[str, int], **how: str) -> Iterator[BrowserContext]:
+    """Open a browser whose pages may neither load from elsewhere nor complain."""
+    context = browser.new_context(viewport=size, base_url=site, **how)
+    complaints: list[str] = []
+    context.on("request", lambda asked: None if asked.url.startswith(site) else complaints.append(asked.url))
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    yield context
+    context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def buy(page: Page, slug: str = "green-room", quantity: str = "1") -> None:
+    page.goto(f"/goods/{slug}")
+    page.get_by_label("Quantity").fill(quantity)
+    page.get_by_role("button", name="Add to cart").click()
+    page.wait_for_url("**/cart")
+
+
+def log_in(page: Page, name: str = "alice") -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").press("Enter")
+    page.get_by_role("button", name="Sign out").wait_for()
+
+
+def log_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("You have signed out.").wait_for()
+
+
+def pieces(page: Page) -> int:
+    return int(page.locator("#cart-count").inner_text())
+
+
+def cookie_of(context: BrowserContext) -> dict[str, object]:
+    [cookie] = context.cookies()
+    return {name: cookie[name] for name in ("name", "value", "domain", "path", "secure", "httpOnly", "sameSite")}
+
+
+def test_a_stranger_buys_and_logs_in_and_the_old_cookies_are_dead(page: Page, context: BrowserContext) -> None:
+    buy(page, quantity="2")
+    stranger = cookie_of(context)
+    page.get_by_role("link", name="Go to the till").click()
+    log_in(page)
+    alice = cookie_of(context)
+
+    assert page.url.endswith("/till")
+    assert pieces(page) == 2
+    assert alice["value"] != stranger["value"]
+
+    log_out(page)
+    assert pieces(page) == 0
+    for dead in (stranger, alice):
+        context.clear_cookies()
+        context.add_cookies([dead])
+        page.goto("/session")
+
+        assert page.get_by_role("link", name="Sign in").is_visible()
+        assert page.get_by_role("button", name="Sign out").count() == 0
+        assert pieces(page) == 0
+
+
+def test_the_cookie_of_a_deployment_is_hardened(page: Page, context: BrowserContext) -> None:
+    buy(page)
+    cookie = cookie_of(context)
+    page.goto("/login")
+    is_debug = page.get_by_text("For trying out").count() == 1
+
+    assert cookie["httpOnly"]
+    if is_debug:
+        assert (cookie["name"], cookie["secure"]) == ("session", False)
+    else:
+        assert (cookie["name"], cookie["secure"], cookie["path"]) == ("__Host-session", True, "/")
+
+
+def test_the_back_button_shows_nothing_after_logout(page: Page) -> None:
+    page.goto("/login")
+    log_in(page)
+    page.goto("/session")
+    assert page.get_by_text("Alice Marsh").is_visible()
+    log_out(page)
+
+    page.go_back()
+
+    assert page.get_by_text("Alice Marsh").count() == 0
+
+
+def test_an_order_is_placed(page: Page) -> None:
+    buy(page, "harbour-cup", "2")
+    page.get_by_role("link", name="Go to the till").click()
+    log_in(page, "bob")
+    page.get_by_role("button", name="Place the order").click()
+
+    page.get_by_role("heading", name="Thank you, Bob.").wait_for()
+    assert pieces(page) == 0
+
+
+def test_enter_in_a_quantity_changes_it_and_removes_nothing(page: Page) -> None:
+    buy(page)
+    page.get_by_label("Quantity of Green Room").fill("3")
+    page.get_by_label("Quantity of Green Room").press("Enter")
+    page.get_by_text("€39.60").first.wait_for()
+
+    assert pieces(page) == 3
+
+
+def test_the_clocks_go_on(page: Page) -> None:
+    buy(page)
+    page.goto("/session")
+    for name in ("Ends, if you do nothing, in", "Ends in any case in", "Is this old"):
+        clock = page.get_by_role("timer", name=name)
+        before = clock.inner_text()
+        page.wait_for_function("([clock, before]) => clock.innerText !== before", arg=[clock.element_handle(), before])
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "light"), (DESK, "light"), (PHONE, "dark"), (DESK, "dark")], ids=str
+)
+def test_every_page_fits(
+    browser: Browser, site: str, shots: Callable[[Page, str], None], size: dict[str, int], scheme: str
+) -> None:
+    with visit(browser, site, size, color_scheme=scheme) as context:
+        page = context.new_page()
+        for name in walk(page):
+            shots(page, f"{size['width']}-{scheme}-{name}")
+            width = page.evaluate("document.documentElement.scrollWidth")
+
+            assert width <= size["width"], f"{name} scrolls sideways"
+
+
+def walk(page: Page) -> Iterator[str]:
+    """Go through the shop, and stop at each page."""
+    page.goto("/")
+    yield "shelf"
+    page.goto("/cart")
+    yield "cart-empty"
+    page.goto("/session")
+    yield "session-none"
+    buy(page, "smoke-on-the-fell", "2")
+    yield "cart-told"
+    buy(page, "brown-pot")
+    page.goto("/goods/earl-of-nowhere")
+    yield "article"
+    page.goto("/cart")
+    yield "cart"
+    page.goto("/session")
+    yield "session-stranger"
+    page.get_by_role("link", name="Sign in").click()
+    yield "login"
+    page.get_by_role("button", name="Sign in").click()
+    yield "login-fault"
+    page.goto("/till")
+    log_in(page)
+    yield "till"
+    page.goto("/session")
+    yield "session"
+    page.goto("/login")
+    yield "login-again"
+    page.goto("/till")
+    page.get_by_role("button", name="Place the order").click()
+    page.get_by_role("heading", name="Thank you").wait_for()
+    yield "order"
+    [dead] = page.context.cookies()
+    log_out(page)
+    yield "logged-out"
+    page.context.clear_cookies()
+    page.context.add_cookies([dead])
+    page.goto("/session")
+    yield "ended"
+
+
+@pytest.fixture
+def shots(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Keep pictures of the pages, for people to look at: in ``SESSIONKIT_SCREENSHOTS`` if that names a folder."""
+    folder = Path(os.environ.get("SESSIONKIT_SCREENSHOTS") or tmp_path)
+    mode = "debug" if "debug" in request.node.callspec.id else "deployed"
+
+    def keep(page: Page, name: str) -> None:
+        page.screenshot(path=folder / f"{mode}-{name}.png", full_page=True)
+
+    return keep
