@@ -88,7 +88,8 @@ class StoreContract:
     ``capabilities``: without ``INDEX`` a list must be empty, without ``PURGE`` a purge must do nothing. A test that
     needs a hook which is not given is not collected. Time is a number here: nothing sleeps, and ``now`` is near
     1,700,000,000 whatever the day, so a store reckons a TTL from the ``now`` that it is given (from ``seen_at`` in
-    ``create``), never from its own clock.
+    ``create``), never from its own clock. Eight threads and four processes race for the same records: a store that
+    gives up on a lock is opened with a patience of several seconds here, or a slow machine makes it a failure.
 
     :cvar rounds: how often each race is run.
     """

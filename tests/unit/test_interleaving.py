@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import threading
+import time
 from dataclasses import replace as changed
 
 import pytest
@@ -227,12 +228,14 @@ def test_a_race_gives_each_call_the_headstart_in_turn():
 
 
 @pytest.mark.parametrize("lane", [0, 1])
-def test_a_race_hands_the_first_error_on(lane):
+def test_a_race_hands_the_first_error_on_and_lets_nobody_wait(lane):
+    before = time.monotonic()
     calls = [lambda number: number, lambda number: number]
     calls[lane] = lambda number: 1 // (2 - number)
 
     with pytest.raises(ZeroDivisionError):
         race(*calls, rounds=5)
+    assert time.monotonic() - before < interleaving.PATIENCE / 2
 
 
 def test_a_race_hands_on_an_error_of_its_preparation():
