@@ -1,0 +1,190 @@
+"""The staircase: which file may import what. A new file gets its floor here first."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+import flask_sessionkit
+
+PACKAGE = Path(flask_sessionkit.__file__).parent
+PROJECT = Path(__file__).parents[1]
+
+#: A file imports only from floors below its own; the files of ``testing`` also from each other.
+FLOORS = {
+    "record": 0,
+    "tokens": 0,
+    "clock": 0,
+    "errors": 0,
+    "signals": 0,
+    "reasons": 0,
+    "codec": 0,
+    "changes": 0,
+    "policy": 1,
+    "sealing": 1,
+    "secret_keys": 1,
+    "contents": 1,
+    "device": 1,
+    "names": 1,
+    "draft": 1,
+    "stores.__init__": 1,
+    "stores.base": 1,
+    "session": 2,
+    "transport": 2,
+    "backends": 2,
+    "circumstances": 2,
+    "stores.files": 2,
+    "stores.memory": 2,
+    "stores.sqlalchemy": 2,
+    "admission": 3,
+    "config": 3,
+    "store_urls": 3,
+    "lifecycle": 4,
+    "auth": 4,
+    "roster": 4,
+    "interface": 5,
+    "cli": 5,
+    "extension": 6,
+    "__init__": 7,
+    "testing.__init__": 7,
+    "testing.clock": 7,
+    "testing.contract": 7,
+    "testing.interleaving": 7,
+    "testing.processes": 7,
+}
+
+#: These know HTTP; all others are told what they need of it.
+KNOW_FLASK = {"session", "auth", "interface", "cli", "extension"}
+KNOW_WERKZEUG = {"transport", "auth", "interface", "extension"}
+
+#: A driver is imported in its own store's file, when that store is made.
+DRIVERS = {
+    "sqlalchemy": {"stores.sqlalchemy"},
+    "psycopg": {"stores.sqlalchemy"},
+    "pymysql": {"stores.sqlalchemy"},
+    "redis": {"stores.redis"},
+    "pymemcache": {"stores.memcached"},
+}
+
+
+def files() -> dict[str, Path]:
+    return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(name: str) -> Iterator[tuple[str, ...]]:
+    """Everything that a file imports, in functions and for type checkers too, as absolute names in parts."""
+    here = ("flask_sessionkit", *name.split("."))
+    for node in ast.walk(ast.parse(files()[name].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (tuple(alias.name.split(".")) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = tuple(node.module.split(".")) if node.module else ()
+            base = (*here[: -node.level], *module) if node.level else module
+            yield from ((*base, alias.name) for alias in node.names)
+
+
+def ours(name: str) -> set[str]:
+    """The files of the package that a file imports."""
+    found = set()
+    for package, *rest in imports(name):
+        if package != "flask_sessionkit":
+            continue
+        for length in (len(rest), len(rest) - 1):
+            module = ".".join(rest[:length])
+            inside = f"{module}.__init__" if module else "__init__"
+            if (hit := next((candidate for candidate in (module, inside) if candidate in files()), None)) is not None:
+                found.add(hit)
+                break
+    return found
+
+
+def foreign(name: str) -> set[str]:
+    """The packages that are neither ours nor Python's."""
+    return {package for package, *_ in imports(name)} - sys.stdlib_module_names - {"flask_sessionkit"}
+
+
+def test_every_file_has_a_floor_and_every_floor_its_file() -> None:
+    assert set(files()) == set(FLOORS)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_a_file_imports_only_from_floors_below_its_own(name: str) -> None:
+    may_share = {other for other in FLOORS if name.startswith("testing.") and other.startswith("testing.")}
+    wrong = {other: FLOORS[other] for other in ours(name) - may_share if FLOORS[other] >= FLOORS[name]}
+
+    assert wrong == {}, f"{name} is on floor {FLOORS[name]}"
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if name.startswith("stores.")])
+def test_inside_stores_only_base(name: str) -> None:
+    assert {other for other in ours(name) if other.startswith("stores.")} <= {"stores.base"}
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if not name.startswith("testing.")])
+def test_nothing_imports_testing(name: str) -> None:
+    assert not any(other.startswith("testing.") for other in ours(name))
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if not name.startswith("testing.")])
+def test_only_the_rooms_at_the_door_know_http(name: str) -> None:
+    known = {"flask", "werkzeug"} & foreign(name)
+
+    assert known <= ({"flask"} if name in KNOW_FLASK else set()) | ({"werkzeug"} if name in KNOW_WERKZEUG else set())
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_a_driver_is_imported_by_its_own_store_only(name: str) -> None:
+    assert [driver for driver in foreign(name) & DRIVERS.keys() if name not in DRIVERS[driver]] == []
+
+
+def test_the_package_imports_no_driver() -> None:
+    """Every ``flask`` command pays for what this imports."""
+    code = f"import sys, flask_sessionkit; print(sorted({set(DRIVERS)!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_every_package_that_is_imported_is_a_dependency() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    declared = {line.partition(">")[0].partition("[")[0] for line in project["dependencies"] + extras}
+    # Flask stands on these and names them in what it gives and takes.
+    declared |= {"werkzeug", "click", "blinker", "markupsafe"}
+    distributions = packages_distributions()
+    needed = {
+        distribution.lower()
+        for name in FLOORS
+        for package in foreign(name)
+        for distribution in distributions.get(package, [package])[:1]
+        if not name.startswith("testing.")
+    }
+
+    assert needed - declared == set()
+
+
+def test_the_scan_sees_every_kind_of_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The net itself: what it does not see it cannot hold."""
+    odd = tmp_path / "odd.py"
+    odd.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from . import policy\n"
+        "from .stores.base import Store\n"
+        "from .. import redis\n"
+        "import flask_sessionkit.auth\n"
+        "from flask_sessionkit import SessionKit\n"
+        "if TYPE_CHECKING:\n    from .config import Settings\n"
+        "def f():\n    from .interface import x\n    import sqlalchemy.orm\n"
+    )
+    real = files()
+    monkeypatch.setitem(globals(), "files", lambda: real | {"odd": odd})
+
+    assert ours("odd") == {"policy", "stores.base", "auth", "__init__", "config", "interface"}
+    assert "sqlalchemy" in foreign("odd")
