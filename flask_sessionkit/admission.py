@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from . import signals
 from .backends import TOMBSTONE_KEPT, Found, ServerBackend
@@ -17,8 +17,7 @@ from .stores.base import Capability
 _TRIED_TOKENS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """What a request's tokens lead to.
 
     :param found: the live session.

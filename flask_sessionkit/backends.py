@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
 
 from .contents import Contents, Kind
 from .errors import SessionTooLarge, StoreError
@@ -20,8 +21,7 @@ TOMBSTONE_KEPT = 60.0
 _ATTEMPTS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What lies under a key.
 
     :param token: what the client holds; ``None`` where only the key is known.
@@ -43,8 +43,7 @@ class Found:
         return Times(contents.created_at, contents.login_at, self.record.seen_at, contents.idle, contents.absolute_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Struct, frozen=True):
     """What became of an update.
 
     :param found: with ``OK`` what was written, with ``CONFLICT`` what is there now.
@@ -108,7 +107,7 @@ class ServerBackend:
         expected = None if found.contents is None else found.version
         write = self.store.replace(record, expected=expected, now=now)
         if write.outcome is Outcome.OK:
-            return Update(Outcome.OK, replace(found, contents=contents, record=record))
+            return Update(Outcome.OK, Found(found.key, found.token, contents, record))
         if write.outcome is Outcome.GONE:
             return Update(Outcome.GONE)
         current = None if write.current is None else self._opened(write.current, found.token)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """One request's own changes to a session's data. Values are encoded.
 
     :param base: what the request loaded.
@@ -16,8 +16,8 @@ class Changes:
     :param cleared: nothing that is there now may stay, whoever wrote it.
     """
 
-    base: Mapping[str, bytes] = field(default_factory=dict)
-    put: Mapping[str, bytes] = field(default_factory=dict)
+    base: Mapping[str, bytes] = {}  # a Struct copies it for each instance
+    put: Mapping[str, bytes] = {}
     removed: frozenset[str] = frozenset()
     cleared: bool = False
 

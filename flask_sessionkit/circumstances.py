@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from blinker import NamedSignal
+from msgspec import Struct
 
 from . import codec
 from .policy import Limits, Timeouts
@@ -14,8 +14,7 @@ from .policy import Limits, Timeouts
 _TRUE = codec.encode(True)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """What an application decided for all of its sessions.
 
     :param stamp_of: ``user_stamp``: what a user's sessions have to agree with; ``None`` ends them.
@@ -26,8 +25,7 @@ class Rules:
     stamp_of: Callable[[str], str | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What is known about a request, in words that mean nothing of HTTP.
 
     :param tokens: well-formed and different, as the client sent them.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from .changes import Changes
 from .reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What a session finds at its first look. Moments in Unix seconds, ``None`` before the session is stored.
 
     :param data: one encoded value per name.
@@ -18,7 +18,7 @@ class Kept:
     :param ended_because: why the session that the token named is no more.
     """
 
-    data: Mapping[str, bytes] = field(default_factory=dict)
+    data: Mapping[str, bytes] = {}  # a Struct copies it for each instance
     is_new: bool = True
     user: str | None = None
     data_of: str | None = None
@@ -29,8 +29,7 @@ class Kept:
     ended_because: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """A wish: bind the session to a user under a new token.
 
     :param is_fresh: the user proved who they are just now; a remember cookie proves nothing.
@@ -42,8 +41,7 @@ class Login:
     stamp: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """What saving now would keep, and what views wished for.
 
     :param ended: end the session that was loaded; everything else here begins a new one.

@@ -7,11 +7,11 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TypeVar
 
-import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import signals
 from .admission import Admission
@@ -39,8 +39,7 @@ _LONGEST_PAUSE = 0.05
 _QUICK = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Farewell:
+class Farewell(Struct, frozen=True):
     """What to tell the browser.
 
     :param token: of the session that goes on; ``None`` if none does.
@@ -340,14 +339,14 @@ class Visit:
         # Activity never lengthens a life. Becoming permanent does: that is another kind of session.
         if is_permanent(data) == is_permanent(contents.data):
             absolute_at = min(absolute_at, contents.absolute_at)
-        return msgspec.structs.replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
+        return replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
 
     def _renewed(self, contents: Contents, draft: Draft, data: dict[str, bytes]) -> Contents:
         """Return a session's contents for another token: the same life, with today's stamp if it was spared."""
         revised = self._revised(contents, data)
         if not draft.restamps or contents.user is None:
             return revised
-        return msgspec.structs.replace(revised, stamp=self._stamp(Login(contents.user)))
+        return replace(revised, stamp=self._stamp(Login(contents.user)))
 
     def _create(self, contents: Contents) -> Found:
         info = b""

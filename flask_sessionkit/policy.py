@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .clock import CLOCK_SKEW, settled
 from .reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How long one kind of session may live.
 
     :param idle: seconds without activity.
@@ -20,8 +19,7 @@ class Limits:
     absolute: float
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """The settings that end sessions, in seconds.
 
     :param remember: absolute limit of permanent sessions.
@@ -44,8 +42,7 @@ class Timeouts:
         return Limits(idle=self.idle, absolute=self.absolute)
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(Struct, frozen=True):
     """What a session's life is judged by. Moments in Unix seconds, ``idle`` in seconds."""
 
     created_at: float

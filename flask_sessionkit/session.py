@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 from uuid import UUID
 
 from flask.sessions import SessionMixin
+from msgspec.structs import replace
 
 from . import codec
 from .changes import Changes
