@@ -10,6 +10,20 @@ from werkzeug.wrappers import Response
 from .tokens import is_token
 
 
+def tokens_in(header: str, *, named: str) -> list[str]:
+    """Return the different tokens that a request's ``Cookie`` header carries under a name.
+
+    Names are compared byte for byte: a parser that trims Unicode spaces or decodes escapes lets a sibling host
+    past the browser's rules for ``__Host-``. What cannot be a token is dropped here and reaches no store.
+    """
+    found: dict[str, None] = {}  # in their order; a list is slow for the thousand that fit into a header
+    for pair in header.split(";"):
+        name, _, value = pair.strip(" \t").partition("=")
+        if name == named and is_token(value):
+            found[value] = None
+    return list(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Cookie:
     """The cookie that carries a token, with all that a deleting one has to repeat (RFC 6265bis, 5.7)."""
@@ -21,19 +35,6 @@ class Cookie:
     httponly: bool
     samesite: str | None
     partitioned: bool
-
-    def tokens(self, header: str) -> list[str]:
-        """Return the different tokens that a request's ``Cookie`` header carries under this name.
-
-        Names are compared byte for byte: a parser that trims Unicode spaces or decodes escapes lets a sibling host
-        past the browser's rules for ``__Host-``. What cannot be a token is dropped here and reaches no store.
-        """
-        found: dict[str, None] = {}  # in their order; a list is slow for the thousand that fit into a header
-        for pair in header.split(";"):
-            name, _, value = pair.strip(" \t").partition("=")
-            if name == self.name and is_token(value):
-                found[value] = None
-        return list(found)
 
     def send(self, response: Response, token: str, *, lasts: float | None, expires: datetime | None) -> None:
         """Set the cookie on a response.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flask_sessionkit.clock import CLOCK_SKEW, settled
 from flask_sessionkit.policy import Limits, Timeouts, Times, wants_touch
