@@ -37,7 +37,8 @@ class LoginForm(FlaskForm):
 @login_view
 def log_in() -> ResponseReturnValue:
     """Sign in. What a stranger put into the cart is kept; the cookie is a new one and the old one is dead."""
-    form = LoginForm()
+    known = people.by_id(current_user_id())
+    form = LoginForm(name=known.name if known else None)
     if not form.validate_on_submit():
         return render_template("login.html", form=form, demo=_demo())
     person = people.with_password(form.name.data, form.password.data)

@@ -95,11 +95,16 @@ SHELF = {
         Article(
             "harbour-cup",
             "Harbour Cup",
-            "Stoneware, a third of a litre",
+            "Stoneware, 330 ml",
             1650,
-            "Straight sides, a thumb's width of blue and a handle that takes three fingers. It stacks, if you are "
-            "careful.",
-            {"Made in": "St Ives", "Holds": "330 ml", "Glaze": "Oatmeal and cobalt", "Washing": "Machine"},
+            "Straight sides, a thumb's width of blue and a handle that takes three fingers. Made for the second cup "
+            "of the day, the one you sit down for.",
+            {
+                "Made in": "St Ives",
+                "Stacks": "Five high, if you are careful",
+                "Glaze": "Oatmeal and cobalt",
+                "Washing": "Machine",
+            },
         ),
     )
 }

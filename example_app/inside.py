@@ -63,10 +63,10 @@ def moment(when: float | datetime) -> str:
     """Return a moment (Unix seconds, or a ``datetime``) for a reader.
 
     >>> moment(1_700_000_000)
-    '14 November, 22:13:20 UTC'
+    '14 Nov, 22:13:20 UTC'
     """
     told = when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC)
-    return f"{told.day} {told:%B, %H:%M:%S} UTC"
+    return f"{told.day} {told:%b, %H:%M:%S} UTC"
 
 
 def _store_in_words() -> str:

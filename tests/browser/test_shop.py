@@ -223,7 +223,7 @@ def test_enter_in_a_quantity_changes_it_and_removes_nothing(page: Page) -> None:
 def test_the_clocks_go_on(page: Page) -> None:
     buy(page)
     page.goto("/session")
-    for name in ("Ends, if you do nothing, in", "Ends in any case in", "Is this old"):
+    for name in ("Ends, if you do nothing, in", "Ends in any case in", "Has lasted for"):
         clock = page.get_by_role("timer", name=name)
         before = clock.inner_text()
         page.wait_for_function("([clock, before]) => clock.innerText !== before", arg=[clock.element_handle(), before])
