@@ -251,6 +251,7 @@ class Session(SessionMixin):
 
     def end_at_close(self) -> None:
         """Note that the session ends when the request does; until then it stays as it is (``logout_view``)."""
+        self._look()
         self._ends_at_close = True
 
     @contextmanager
@@ -506,13 +507,21 @@ def _user_id(key: str, value: Any) -> str | None:
     match value:
         case None | "":
             return None
-        case str():
-            return value
+        case str() if _is_unicode(value):
+            return str(value)
         case bool():
             pass
         case int() | UUID():
             return str(value)
     raise UnsupportedType(
-        f"session[{key!r}] names the user, so it must be a str or an int, not {type(value).__name__}. "
-        "Keep the user's id there, or take the key out of SESSIONKIT_IDENTITY_KEYS."
+        f"session[{key!r}] names the user, so it must be an int or a str without lone surrogates, not this "
+        f"{type(value).__name__}. Keep the user's id there, or take the key out of SESSIONKIT_IDENTITY_KEYS."
     )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
