@@ -11,6 +11,7 @@ from .contents import Contents, Kind
 from .draft import Kept
 from .policy import wants_touch
 from .reasons import Reason
+from .record import Outcome
 from .stores.base import Capability
 
 #: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
@@ -105,7 +106,7 @@ class Admission:
         if reason is None:
             return True
         self._dead = reason
-        if self._backend.bury(found, reason, now=self._now):
+        if self._backend.end(found, reason, now=self._now).outcome is Outcome.OK:
             self._circumstances.tell(signals.session_ended, reason=reason.value, user_id=contents.user)
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+import msgspec
 from msgspec import Struct
 
 from .contents import Contents, Kind
@@ -114,33 +115,48 @@ class ServerBackend:
         current = current or self.load_key(found.key, token=found.token, now=now)
         return Update(Outcome.CONFLICT if current else Outcome.GONE, current)
 
-    def end(self, found: Found, reason: Reason, *, now: float) -> bool:
-        """End a session, whatever is written to it meanwhile; return whether it was this call that ended it.
+    def end(self, found: Found, reason: Reason, *, now: float) -> Update:
+        """End a session, whatever is written to it meanwhile, and follow it where its token is renewed meanwhile.
 
+        :return: ``OK`` if it was this call that ended it, ``CONFLICT`` with the tombstone that was there, or ``GONE``.
         :raises StoreError: the store cannot answer.
         """
-        for _ in range(_ATTEMPTS):
-            if found.contents is not None and found.contents.kind is Kind.TOMBSTONE:
-                return False
-            update = self.update(found, tombstone(reason, found, now), now=now)
-            if update.outcome is Outcome.OK:
-                return True
-            if update.found is None:
-                return False
-            found = update.found
-        return self.store.delete(found.key)
-
-    def bury(self, found: Found, reason: Reason, *, now: float) -> bool:
-        """Remove a session that is past its end, leaving word why; return whether it was this call that did.
-
-        :raises StoreError: the store cannot answer.
-        """
-        if now < found.record.expires_at:
-            return self.end(found, reason, now=now)
+        attempts = 0
+        while is_tombstone(found) or attempts < _ATTEMPTS:
+            if is_tombstone(found):
+                successor = self.successor(found, now=now)
+                if successor is None:
+                    return Update(Outcome.CONFLICT, found)
+                found = successor
+            else:
+                attempts += 1
+                # A store lets nothing be written to what has ended, so this is written as of a second before that. To
+                # delete and create instead would let two requests that met the same end both tell of it.
+                at = min(now, found.record.expires_at - 1)
+                update = self._bury(found, tombstone(reason, found, now), now=now, at=at)
+                if update.outcome is Outcome.OK or update.found is None:
+                    return update
+                found = update.found
         if not self.store.delete(found.key):
-            return False
+            return Update(Outcome.GONE)
         self.store.create(self._record(found.key, tombstone(reason, found, now), seen_at=now, info=b""))
-        return True
+        return Update(Outcome.OK)
+
+    def retire(self, found: Found, reason: Reason, *, now: float, target: str | None = None) -> Update:
+        """Swap what was found to a tombstone, unless it changed or ended meanwhile.
+
+        :param target: the key under which the same session goes on.
+        :raises StoreError: the store cannot answer.
+        """
+        return self._bury(found, tombstone(reason, found, now, target), now=now, at=now)
+
+    def successor(self, found: Found, *, now: float) -> Found | None:
+        """Return the record under which a session goes on whose token was renewed, or ``None``.
+
+        :raises StoreError: the store cannot answer.
+        """
+        target = found.contents.target if found.contents else None
+        return self.load_key(target, now=now) if target else None
 
     def delete(self, found: Found) -> bool:
         """Remove a record; return whether it was this call that removed it.
@@ -152,6 +168,11 @@ class ServerBackend:
     def owners(self, user_id: str) -> list[str]:
         """Return the names that the store may know a user by, the current secret's first."""
         return self._ring.owners(user_id)
+
+    def _bury(self, found: Found, contents: Contents, *, now: float, at: float) -> Update:
+        kept_from = max(at, found.record.seen_at)
+        contents = msgspec.structs.replace(contents, idle=now + TOMBSTONE_KEPT - kept_from)
+        return self.update(found, contents, now=at, seen_at=kept_from)
 
     def _opened(self, record: Record, token: str | None) -> Found:
         payload = self._ring.open(record.payload, key=record.key)
@@ -174,8 +195,16 @@ class ServerBackend:
         )
 
 
-def tombstone(reason: Reason, found: Found, now: float) -> Contents:
-    """Return what takes a session's place when it ends: why, and nothing else of it."""
+def is_tombstone(found: Found) -> bool:
+    """Return whether this is what an end left behind."""
+    return found.contents is not None and found.contents.kind is Kind.TOMBSTONE
+
+
+def tombstone(reason: Reason, found: Found, now: float, target: str | None = None) -> Contents:
+    """Return what takes a session's place when it ends: why, and nothing else of it.
+
+    :param target: the key under which the same session goes on.
+    """
     return Contents(
         kind=Kind.TOMBSTONE,
         idle=TOMBSTONE_KEPT,
@@ -183,6 +212,7 @@ def tombstone(reason: Reason, found: Found, now: float) -> Contents:
         created_at=now if found.contents is None else found.contents.created_at,
         lineage=b"",
         reason=reason,
+        target=target,
     )
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from . import signals
 from .admission import Admission
-from .backends import Found, ServerBackend, Update, tombstone
+from .backends import Found, ServerBackend, Update, is_tombstone
 from .changes import Changes
 from .circumstances import Circumstances, is_permanent
 from .clock import Clock
@@ -83,6 +83,7 @@ class Visit:
         self._dead: Reason | None = None
         self._sent: str | None = None
         self._retrying_since: float | None = None
+        self._spent = 0.0
         self._is_admitted = False
         #: The first failure of the store. It is not asked again in this request.
         self.failure: StoreError | None = None
@@ -191,10 +192,9 @@ class Visit:
             data = draft.changes.over(before)
             if not data and draft.user is None:
                 # Emptied, and nobody's: ended, as in Flask, unless another request puts something there meanwhile.
-                contents = tombstone(Reason.LOGOUT, found, self._clock.now())
+                update = self._backend.retire(found, Reason.LOGOUT, now=self._clock.now())
             else:
-                contents = self._revised(_contents(found), data)
-            update = self._update(found, contents)
+                update = self._update(found, self._revised(_contents(found), data))
             if update.outcome is Outcome.OK:
                 return self._saved(draft, update.found, before, data)
             found = _live(update)
@@ -218,17 +218,28 @@ class Visit:
         data = draft.changes.over(_contents(old).data)
         new = self._create(self._new(draft, data) if draft.login else self._renewed(_contents(old), draft, data))
 
+        lost: list[str] = []
+
         def merge(current: Found) -> None:
-            nonlocal new
+            nonlocal new, lost
             data = draft.changes.over(_contents(current).data)
+            lost = draft.changes.contested(_contents(current).data)
             new = self._rewrite(new, self._revised(_contents(new), data))
 
         try:
-            if self._retire(old, Reason.REPLACED, merge) is None:
-                if not draft.begins:
-                    raise SessionConflict(
-                        "The session ended while its token was being renewed. Nothing was saved; log in again."
-                    )
+            # A login ends the session before; a renewal goes on with it, and whoever ends it may follow.
+            target = None if draft.login else new.key
+            retired = self._retire(old, Reason.REPLACED, merge, target=target, follows=draft.begins)
+            if retired is None and not draft.begins:
+                self._found = None
+                if draft.login is not None:
+                    # A remembered user, whom another request of this browser has brought back meanwhile.
+                    self._backend.delete(new)
+                    return Farewell()
+                raise SessionConflict(
+                    "The session ended while its token was being renewed. Nothing was saved; log in again."
+                )
+            if retired is None:
                 # Carried out all the same, without what the ended session held.
                 alone = draft.changes.over({})
                 kept = self._revised(_contents(new), alone) if draft.login else self._new(draft, alone)
@@ -239,11 +250,20 @@ class Visit:
                 self._backend.delete(new)
             raise
         self._found = new
-        before, after = _contents(old).user, _contents(new).user
-        self._circumstances.tell(signals.session_regenerated, user_id=after)
-        if before not in (None, after):
-            self._tell_end(Reason.REPLACED, before)
+        self._tell_renewal(new, retired)
+        if lost:
+            self._circumstances.tell(signals.session_conflict, keys=lost)
         return self._greet()
+
+    def _tell_renewal(self, new: Found, retired: Found | None) -> None:
+        user = _contents(new).user
+        if retired is None:
+            self._circumstances.tell(signals.session_created, user_id=user)
+            return
+        self._circumstances.tell(signals.session_regenerated, user_id=user)
+        before = _contents(retired).user
+        if before not in (None, user):
+            self._tell_end(Reason.REPLACED, before)
 
     def _unbind(self, draft: Draft) -> Farewell:
         """End the login first, then go on with the rest of the data under a new token."""
@@ -259,14 +279,19 @@ class Visit:
         return self._greet()
 
     def _end(self, draft: Draft) -> Farewell:
-        reason = draft.ended or Reason.LOGOUT
-        ending = self._found or self._unreadable
+        ending, reason = self._found or self._unreadable, draft.ended or Reason.LOGOUT
         self._found = self._unreadable = None
-        if ending is not None and self._backend.end(ending, reason, now=self._clock.now()):
-            self._tell_end(reason, ending.contents.user if ending.contents else None)
+        if ending is not None:
+            update = self._backend.end(ending, reason, now=self._clock.now())
+            if update.outcome is Outcome.OK:
+                self._tell_end(reason, ending.contents.user if ending.contents else None)
+            elif update.found is not None:
+                self._dead = _contents(update.found).reason
         if self._may_begin(draft):
             return replace(self._begin(draft), is_logout=True)
-        return Farewell(forget=ending is not None, is_logout=ending is not None)
+        # Ended by another request of this browser: a deleting cookie could wipe the newer one that it was sent.
+        is_known = self._dead is not None and self._dead.is_known_to_browser
+        return Farewell(forget=ending is not None and not is_known, is_logout=ending is not None)
 
     # Changes that are saved at once.
 
@@ -308,6 +333,9 @@ class Visit:
             if found is None:
                 raise _ended_meanwhile()
             self._wait()
+        if self._retrying_since is not None:
+            # What the view does next is no retry.
+            self._spent, self._retrying_since = self._clock.elapsed() - self._retrying_since, None
         session.rebase(self._kept(_present(self._found)), changes)
         return result
 
@@ -365,21 +393,35 @@ class Visit:
             raise _ended_meanwhile()  # Revoked between its creation and now.
         return _present(update.found)
 
-    def _retire(self, old: Found, reason: Reason, merge: Callable[[Found], None] | None = None) -> Found | None:
+    def _retire(
+        self,
+        old: Found,
+        reason: Reason,
+        merge: Callable[[Found], None] | None = None,
+        *,
+        target: str | None = None,
+        follows: bool = True,
+    ) -> Found | None:
         """Swap a record to a tombstone; return it as it was then, or ``None`` if it had ended before.
 
         :param merge: called with the record as it is now, whenever another request wrote to it between.
+        :param target: the key under which the same session goes on.
+        :param follows: where the token was renewed between, it is the new one's record that is meant.
         """
         while True:
             now = self._clock.now()
-            update = self._backend.update(old, tombstone(reason, old, now), now=now)
+            update = self._backend.retire(old, reason, now=now, target=target)
             if update.outcome is Outcome.OK:
                 return old
-            current = _live(update)
-            if current is None:
-                if update.found is not None and update.found.contents is None:
-                    # Another server sealed it with a secret that is not ours. It has to be dead all the same.
-                    self._backend.end(update.found, reason, now=now)
+            current = update.found
+            while follows and current is not None and is_tombstone(current):
+                current = self._backend.successor(current, now=now)
+            if current is None or is_tombstone(current):
+                return None
+            if current.contents is None:
+                # Another server sealed it with a secret that is not ours. It has to be dead all the same.
+                if self._backend.end(current, reason, now=now).outcome is Outcome.OK:
+                    self._tell_end(reason, _contents(old).user)
                 return None
             old = current
             self._wait()
@@ -408,7 +450,7 @@ class Visit:
     def _wait(self) -> None:
         elapsed = self._clock.elapsed()
         if self._retrying_since is None:
-            self._retrying_since = elapsed
+            self._retrying_since = elapsed - self._spent
         spent = elapsed - self._retrying_since
         if spent > _BUDGET:
             raise SessionConflict(

@@ -13,7 +13,7 @@ from .contents import Kind
 from .device import Device
 from .errors import SessionKitError
 from .reasons import Reason
-from .record import Record
+from .record import Outcome, Record
 from .stores.base import Capability
 
 
@@ -127,7 +127,7 @@ class Roster:
         found = self._backend.load_key(key, now=now)
         if found is None or (found.contents is not None and found.contents.kind is not Kind.LIVE):
             return False
-        if not self._backend.end(found, reason, now=now):
+        if self._backend.end(found, reason, now=now).outcome is not Outcome.OK:
             return False
         self._tell(reason, found.contents.user if found.contents else None)
         return True
