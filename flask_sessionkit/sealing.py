@@ -53,7 +53,8 @@ class KeyRing:
 
     def open(self, sealed: bytes, *, key: str) -> bytes | None:
         """Return the payload, or ``None`` for anything that no secret of the ring sealed for this very key."""
-        if len(sealed) < _HEADER + _MAC or sealed[:1] != _AUTHENTICATED:
+        # SQLite keeps any type in any column.
+        if not isinstance(sealed, bytes) or len(sealed) < _HEADER + _MAC or sealed[:1] != _AUTHENTICATED:
             return None
         kid, body, mac = sealed[1:_HEADER], sealed[:-_MAC], sealed[-_MAC:]
         # Key ids have 32 bits: two secrets may share one, so each that fits is tried.
