@@ -349,20 +349,26 @@ class FileStore:
                 os.rmdir(f"{self._root}/owner/{owner}")
 
 
+_KEY: Final = re.compile("[0-9a-f]{64}")
+_OWNER: Final = re.compile("[0-9a-f]{32}")
+_STRIPE: Final = re.compile("[0-9a-f]{2}")
+_LEFT_OVER: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}\.tmp")
+
+
 def _is_key(name: str) -> bool:
-    return re.fullmatch("[0-9a-f]{64}", name) is not None
+    return _KEY.fullmatch(name) is not None
 
 
 def _is_owner(name: str) -> bool:
-    return re.fullmatch("[0-9a-f]{32}", name) is not None
+    return _OWNER.fullmatch(name) is not None
 
 
 def _is_stripe(name: str) -> bool:
-    return re.fullmatch("[0-9a-f]{2}", name) is not None
+    return _STRIPE.fullmatch(name) is not None
 
 
 def _is_left_over(name: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{64}\.[0-9a-f]{8}\.tmp", name) is not None
+    return _LEFT_OVER.fullmatch(name) is not None
 
 
 #: Seconds; a write takes milliseconds.

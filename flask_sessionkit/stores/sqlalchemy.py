@@ -136,7 +136,7 @@ class SQLAlchemyStore:
         self._timeout = timeout
         self._engine = create_engine(
             self.url,
-            # Given here it costs nothing; set later it costs trips on each connection (FIELD-NOTES, "Drivers").
+            # Given here it costs nothing; set later it costs trips on each connection.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             # An error would else show keys and payloads.
@@ -416,7 +416,9 @@ def _usable(text: str | URL, folder: Path) -> URL:
     if url.get_backend_name() != "sqlite":
         return url
     if url.host or url.username:
-        raise ConfigError("SESSIONKIT_STORE names a host, which SQLite has not. Write three slashes: sqlite:///name.db.")
+        raise ConfigError(
+            "SESSIONKIT_STORE names a host, which SQLite has not. Write three slashes: sqlite:///name.db."
+        )
     name = url.database or ":memory:"
     if name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory":
         raise ConfigError(
