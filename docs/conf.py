@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 project = "Flask-SessionKit"
 author = "The Flask-SessionKit developers"
-copyright = f"2026, {author}"  # noqa: A001  # Sphinx's name for it
+copyright = f"2026, {author}"
 release = version = version_of("flask-sessionkit")
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
@@ -62,6 +62,9 @@ def _markdown_as_rest(app: Sphinx, path: object, parent: str, content: list[str]
         return
     text = re.sub(r"`([^`]+)`", r"``\1``", content[0])
     text = re.sub(r"^# .*\n", "", text)
-    for mark, line in (("##", "-"), ("###", "~")):
-        text = re.sub(rf"^{mark} (.*)$", lambda found, line=line: f"{found[1]}\n{line * len(found[1])}", text, flags=re.M)
-    content[0] = text
+    content[0] = re.sub(r"^(##+) (.*)$", _underlined, text, flags=re.MULTILINE)
+
+
+def _underlined(heading: re.Match[str]) -> str:
+    line = {"##": "-", "###": "~"}[heading[1]]
+    return f"{heading[2]}\n{line * len(heading[2])}"

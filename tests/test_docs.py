@@ -1,0 +1,443 @@
+"""What the README and the pages say, held to: every example, command and table."""
+
+from __future__ import annotations
+
+import doctest
+import functools
+import importlib.util
+import io
+import os
+import pkgutil
+import re
+import runpy
+import sys
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import click
+import pytest
+from flask import Flask
+from flask.cli import FlaskGroup, ScriptInfo
+
+import flask_sessionkit
+from flask_sessionkit import SessionKit, login_user
+from flask_sessionkit.config import read_settings
+from flask_sessionkit.store_urls import make_store
+from flask_sessionkit.stores.base import Capability, Store
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.testing import FrozenClock, StoreContract
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.rst"))
+MARKDOWN = sorted(ROOT.glob("*.md"))
+CONF = runpy.run_path(str(ROOT / "docs" / "conf.py"))
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.rst").read_text("utf-8")
+
+
+# Examples on pages, run as Sphinx would run them and without it.
+
+
+class Block(NamedTuple):
+    line: int
+    kind: str
+    code: str
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Yield the examples of a page in their order: ``testcode`` and its like, and what begins with ``>>>``."""
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines):
+        directive = re.match(r"( *)\.\. (test\w+|doctest)::", lines[at])
+        end = at + 1
+        if directive:
+            while end < len(lines) and (not lines[end] or lines[end].startswith(directive[1] + " ")):
+                end += 1
+            code = textwrap.dedent("\n".join(lines[at + 1 : end]))
+            yield Block(at + 1, directive[2], re.sub(r"\A(:\w+:.*\n)+", "", code).strip() + "\n")
+        elif lines[at].lstrip().startswith(">>>"):
+            while end < len(lines) and lines[end].strip():
+                end += 1
+            yield Block(at, ">>>", "\n".join(lines[at:end]) + "\n")
+        at = end
+
+
+def run_page(path: Path) -> dict[str, Any]:
+    """Run the examples of a page and return its names. The folder should be an empty one."""
+    names: dict[str, Any] = {}
+    found = list(blocks(path.read_text("utf-8")))
+    assert {block.kind for block in found} <= {"testsetup", "testcode", "testcleanup", ">>>"}, "not run without Sphinx"
+    first = [block for block in found if block.kind == "testsetup"]
+    last = [block for block in found if block.kind == "testcleanup"]
+    between = [block for block in found if block not in first and block not in last]
+    with mock.patch.dict(os.environ):
+        for block in first + between + last:
+            if block.kind == ">>>":
+                compare(path, block, names)
+            else:
+                source = "\n" * block.line + block.code  # so that a traceback has the line of the page
+                exec(compile(source, str(path), "exec", dont_inherit=True), names)  # noqa: S102  # our own pages
+    return names
+
+
+def compare(path: Path, block: Block, names: dict[str, Any]) -> None:
+    example = doctest.DocTestParser().get_doctest(block.code, {}, path.name, str(path), block.line)
+    example.globs = names
+    said = io.StringIO()
+    result = doctest.DocTestRunner(optionflags=CONF["doctest_default_flags"]).run(
+        example, out=said.write, clear_globs=False
+    )
+    assert result.failed == 0, said.getvalue()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_examples_of_a_page_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    run_page(path)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_no_python_on_a_page_is_left_unrun(path: Path) -> None:
+    languages = re.findall(r"^ *\.\. (?:code-block|code|literalinclude)::[ ]*(\S*)", path.read_text("utf-8"), re.M)
+
+    assert set(languages) <= {"console", "text"}
+
+
+MODULES = [module.name for module in pkgutil.walk_packages(flask_sessionkit.__path__, "flask_sessionkit.")]
+
+
+@pytest.mark.parametrize("name", ["flask_sessionkit", *MODULES])
+def test_the_examples_of_a_module_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert doctest.testmod(importlib.import_module(name), optionflags=CONF["doctest_default_flags"]).failed == 0
+
+
+@functools.cache
+def page_about_stores() -> dict[str, Any]:
+    return run_page(ROOT / "docs" / "writing-a-store.rst")
+
+
+class TestTheStoreOfThePage(StoreContract):
+    """The store that the page shows keeps every promise that the page makes."""
+
+    rounds = 50
+
+    def make_store(self) -> Store:
+        store: Store = page_about_stores()["DictStore"]()
+        return store
+
+
+# The README.
+
+PYTHON_OF_README = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+
+
+@pytest.fixture
+def first_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The README's first application, in a file of its own and in debug mode, as its command runs it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    (tmp_path / "hello.py").write_text(PYTHON_OF_README[0], "utf-8")
+    spec = importlib.util.spec_from_file_location("hello", tmp_path / "hello.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hello = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "hello", hello)
+    spec.loader.exec_module(hello)
+    app: Flask = hello.app
+    return app
+
+
+def test_the_first_application_has_twelve_lines() -> None:
+    assert len([line for line in PYTHON_OF_README[0].splitlines() if line]) <= 12
+
+
+def test_the_first_application_keeps_its_sessions_where_the_readme_says(first_app: Flask, tmp_path: Path) -> None:
+    first_app.test_client().get("/")
+
+    assert (tmp_path / "instance" / "sessions").is_dir()
+
+
+class Exchange(NamedTuple):
+    method: str
+    path: str
+    answer: str
+
+
+def transcript() -> list[Exchange]:
+    [block] = [block for block in re.findall(r"^```console\n(.*?)^```", README, re.M | re.S) if "$ curl" in block]
+    curl = r"^\$ curl -si -c jar -b jar (?:-X (\w+) )?http://127.0.0.1:5000(\S+)\n(.*?)(?=^\$|\Z)"
+    exchanges = re.findall(curl, block, re.M | re.S)
+    assert len(exchanges) == block.count("$ ")
+    return [Exchange(method or "GET", path, answer) for method, path, answer in exchanges]
+
+
+def test_the_transcript_is_what_the_first_application_says(first_app: Flask) -> None:
+    left_out = {"Server", "Date", "Connection", "Content-Type", "Content-Length"}
+    client = first_app.test_client()
+    printed, answered = [], []
+    tokens_printed, tokens_sent = [], []
+
+    for exchange in transcript():
+        response = client.open(exchange.path, method=exchange.method)
+        tokens_printed += re.findall("session=([^;]*)", exchange.answer)
+        tokens_sent += re.findall("session=([^;]*)", str(response.headers))
+        printed.append(re.sub("session=[^;]*", "session=", exchange.answer))
+        headers = "".join(f"{name}: {value}\n" for name, value in response.headers if name not in left_out)
+        answer = f"HTTP/1.1 {response.status}\n{headers}\n{response.text}"
+        answered.append(re.sub("session=[^;]*", "session=", answer))
+
+    assert [answer.lower() for answer in answered] == [answer.lower() for answer in printed]
+    assert len(set(tokens_printed)) == len(set(tokens_sent)) == len(tokens_sent) == 2
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{8}\.\.\.", token) for token in tokens_printed)
+
+
+def test_one_line_changes_the_store(tmp_path: Path) -> None:
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.testing = True
+
+    exec(PYTHON_OF_README[1], {"app": app})  # noqa: S102  # our own README
+    kit = SessionKit(app)
+
+    assert len(PYTHON_OF_README[1].splitlines()) == 1
+    with app.app_context():
+        assert type(kit.store).__name__ == "SQLAlchemyStore"
+
+
+def test_all_python_of_the_readme_is_run() -> None:
+    assert len(PYTHON_OF_README) == 2
+
+
+# Commands.
+
+
+def commands(text: str) -> list[str]:
+    """Return the command lines of a text: after a ``$``, or in a fence of ``sh``."""
+    fenced = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
+    return [
+        command.strip()
+        for line in re.findall(r"^ *\$ (.*)$", text, re.M) + "".join(fenced).splitlines()
+        for command in line.split("&&")
+    ]
+
+
+COMMANDS = sorted({command for path in [*MARKDOWN, *PAGES] for command in commands(path.read_text("utf-8"))})
+
+
+def an_app(store: Store | str, clock: FrozenClock | None = None) -> Flask:
+    app = Flask("shop")
+    app.config.update(TESTING=True, SECRET_KEY="test", SESSIONKIT_STORE=store)
+    SessionKit(app, clock=clock)
+
+    @app.post("/login/<name>")
+    def login(name: str) -> str:
+        login_user(name)
+        return ""
+
+    return app
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if re.match(r"\S*flask ", command)])
+def test_the_options_of_a_flask_command_exist(command: str) -> None:
+    app = an_app("memory:")
+    inner: click.Command = FlaskGroup(create_app=lambda: app)
+    words = command.split()[1:]
+
+    while words:
+        word = words.pop(0)
+        if word.startswith("-"):
+            assert word in {"--help", *(option for parameter in inner.params for option in parameter.opts)}
+            if word == "--app":
+                words.pop(0)
+        else:
+            assert isinstance(inner, click.Group)
+            with click.Context(inner, obj=ScriptInfo(create_app=lambda: app)) as context:
+                found = inner.get_command(context, word)
+            assert found is not None, f"flask has no {word}"
+            inner = found
+
+
+def test_the_environments_that_tox_is_asked_for_exist() -> None:
+    tox = ConfigParser()
+    tox.read(ROOT / "tox.ini", "utf-8")
+    known = {section.partition(":")[2] for section in tox.sections()}
+    known |= {name.strip() for name in tox["tox"]["env_list"].split(",")}
+
+    asked = {name for path in [*MARKDOWN, *PAGES] for name in re.findall(r"tox -e (\w+)", path.read_text("utf-8"))}
+
+    assert asked - {"py"} <= known
+
+
+def test_what_pip_is_asked_for_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    installs = " ".join(command for command in COMMANDS if "pip install" in command) + README + page("stores")
+
+    assert set(re.findall(r"'\.\[(\w+)\]'", installs)) <= project["project"]["optional-dependencies"].keys()
+    assert set(re.findall(r"--group (\w+)", installs)) <= project["dependency-groups"].keys()
+    assert all((ROOT / name).is_file() for name in re.findall(r"-r (\S+)", installs))
+
+
+def test_the_readme_has_one_command_for_the_tests_and_one_for_the_example() -> None:
+    lines = re.findall(r"^```sh\n(.*)\n```", README, re.M)
+
+    assert [line.split()[-1] for line in lines] == ["--debug", ".venv/bin/tox"]
+    assert all(line.startswith("python3 -m venv .venv && ") for line in lines)
+
+
+# The page about the commands.
+
+
+def test_the_page_prints_what_the_commands_print(tmp_path: Path) -> None:
+    clock, memory = FrozenClock(), MemoryStore()
+    (tmp_path / "file").touch()
+    in_a_file = f"{tmp_path}/file/sessions.db"
+    apps = {
+        "shop": an_app(memory, clock),
+        "shop_on_sqlite": an_app(f"sqlite:///{tmp_path}/sessions.db"),
+        "broken": an_app(f"sqlite:///{in_a_file}"),
+    }
+    for name in ("ann", "bob", "cid"):
+        assert apps["shop"].test_client().post(f"/login/{name}").status_code == 200
+    clock.tick(86_400)
+    runs = re.findall(r"^   \$ flask --app (\w+) (.*)\n((?:(?!   \$).*\S.*\n|\n(?=   ))*)", page("cli"), re.M)
+    assert len(runs) == page("cli").count("   $ ")
+
+    for app, arguments, printed in runs:
+        result = apps[app].test_cli_runner().invoke(args=arguments.split(), prog_name="flask")
+
+        said = result.output.replace(in_a_file, "/srv/shop/sessions.db")
+        assert said.split() == printed.split(), arguments
+        assert result.exit_code == (app == "broken")
+
+
+def test_the_page_names_every_command_and_option() -> None:
+    group = an_app("memory:").cli.commands["sessions"]
+    assert isinstance(group, click.Group)
+
+    sections = re.findall(r"^``flask sessions ([\w-]+)``$", page("cli"), re.M)
+    parameters = [parameter for command in group.commands.values() for parameter in command.params]
+    options = [option for parameter in parameters for option in parameter.opts]
+
+    assert sorted(sections) == sorted(group.commands)
+    assert sorted(re.findall(r"^``(--[\w-]+)``$", page("cli"), re.M)) == sorted(options)
+
+
+# The page about the settings.
+
+
+class Asked(dict[str, Any]):
+    """A configuration that notes which names it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+def documented() -> Mapping[str, Any]:
+    described = re.findall(r"^\.\. confval:: (\S+)\n   :type: .+\n   :default: ``(.+)``$", page("settings"), re.M)
+    assert len(described) == page("settings").count(".. confval::"), "each has a type and a default"
+    known = {"timedelta": timedelta, "app": Flask("shop")}
+    return {name: eval(default, known) for name, default in described}  # noqa: S307  # our own page
+
+
+def test_the_page_names_every_setting_that_is_read() -> None:
+    asked = Asked()
+    read_settings(asked, app_name="shop")
+
+    assert set(documented()) == asked.names
+
+
+def test_the_page_names_the_defaults() -> None:
+    written = documented()
+    settings, problems = read_settings(
+        {name: value for name, value in written.items() if value is not None and name != "SESSIONKIT_STORE"},
+        app_name="other",
+    )
+    defaults, _ = read_settings({}, app_name="shop")
+
+    assert problems == []
+    assert settings == defaults
+    assert [name for name, value in written.items() if value is None] == ["SESSIONKIT_LOGIN_VIEW"]
+    assert defaults.login_view is None
+
+
+def test_the_page_names_the_default_store(tmp_path: Path) -> None:
+    folders = []
+    for config in ({}, {"SESSIONKIT_STORE": documented()["SESSIONKIT_STORE"]}):
+        app = Flask("shop", instance_path=str(tmp_path))
+        app.config.update(config, TESTING=True)
+        kit = SessionKit(app)
+        with app.app_context():
+            folders.append(vars(kit.store)["folder"])
+
+    assert folders == [tmp_path / "sessions"] * 2
+
+
+def test_each_setting_says_what_happens_at_the_edges() -> None:
+    sections = re.split(r"^\.\. confval:: ", page("settings"), flags=re.M)[1:]
+
+    assert [section.split()[0] for section in sections if "*At the edges.*" not in section] == []
+
+
+# The tables of stores.
+
+
+def columns(capabilities: Capability) -> list[str]:
+    powers = (Capability.SHARED, Capability.DURABLE, Capability.INDEX)
+    return ["yes" if power in capabilities else "no" for power in powers] + [
+        "no" if Capability.PURGE in capabilities else "yes"
+    ]
+
+
+def rows() -> dict[str, list[list[str]]]:
+    """Return what the README and the page say of the store that a URL names."""
+    found: dict[str, list[list[str]]] = {}
+    for url, cells in re.findall(r"^\| `(\w+:[^`]*)`[^|]*\|(.*)\|$", README, re.M):
+        found.setdefault(url, []).append([cell.split()[0].strip(",") for cell in cells.split("|")])
+    for url, cells in re.findall(r"^``(\w+:[^`]*)``  +((?:yes|no).*)$", page("stores"), re.M):
+        found.setdefault(url, []).append(cells.split())
+    return found
+
+
+@pytest.mark.parametrize("url", ["file:", "sqlite:///sessions.db", "memory:"])
+def test_the_tables_tell_what_a_store_can_do(url: str, tmp_path: Path) -> None:
+    store = make_store(url, instance_path=tmp_path, timeout=0.5)
+
+    assert rows()[url] == [columns(store.capabilities)] * 2
+
+
+def test_the_tables_have_no_other_store() -> None:
+    assert rows().keys() == {"file:", "sqlite:///sessions.db", "memory:"}
+
+
+# Words.
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.stem)
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8"))
+
+    assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["README", "CHANGES", "CONTRIBUTING", "SECURITY"])
+def test_a_line_has_one_sentence(name: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / f"{name}.md").read_text("utf-8"), flags=re.M | re.S)
+
+    assert [line for line in text.splitlines() if re.search(r"[.!?] [A-Z]", re.sub(r"^\d+\. ", "", line))] == []
