@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, overload
+from urllib.parse import quote
 
 from flask import abort, current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -24,6 +25,9 @@ PASSIVE = "_sessionkit_passive"
 
 #: One slash, then neither a slash nor a backslash, and no character that browsers drop or fold on the way.
 _OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f-\xa0\\\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]*")
+
+#: What may stand in a path beside letters and digits (RFC 3986, 3.3).
+_UNQUOTED = "/:@!$&'()*+,;="
 
 
 def current_session() -> Session:
@@ -200,8 +204,14 @@ def _send_to_login() -> ResponseReturnValue:
         abort(401)
     if request.method not in ("GET", "HEAD"):
         return redirect(url_for(endpoint), 303)
-    wanted = request.script_root + request.full_path.removesuffix("?")
-    return redirect(url_for(endpoint, next=wanted))
+    return redirect(url_for(endpoint, next=_asked_for()))
+
+
+def _asked_for() -> str:
+    # Werkzeug gives the path decoded, so a "?" in it would begin a query; and its full_path raises for odd bytes.
+    path = quote(request.script_root + request.path, safe=_UNQUOTED)
+    query = quote(request.query_string, safe=f"{_UNQUOTED}?%")
+    return f"{path}?{query}" if query else path
 
 
 def _wants_page() -> bool:
@@ -212,4 +222,4 @@ def _wants_page() -> bool:
     if request.is_json or request.headers.get("X-Requested-With") == "XMLHttpRequest":
         return False
     accepts = request.accept_mimetypes
-    return not accepts or accepts["text/html"] >= accepts["application/json"] > 0 or accepts["text/html"] > 0
+    return not accepts or accepts.best_match(["text/html", "application/json"]) == "text/html"
