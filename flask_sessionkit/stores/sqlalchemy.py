@@ -293,6 +293,7 @@ class SQLAlchemyStore:
     def _make_table_on(self, connection: Connection) -> None:
         if self._is_sqlite and not inspect(connection).get_table_names(schema=self._table.schema):
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            _sync_less_often_in_wal(connection.connection.dbapi_connection, None)
         self._table.create(connection, checkfirst=True)
         for index in self._table.indexes:  # whoever made the table may have died before these
             index.create(connection, checkfirst=True)

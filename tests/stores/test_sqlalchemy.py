@@ -179,8 +179,9 @@ def test_a_file_of_our_own_is_switched_to_write_ahead_logging(store: SQLAlchemyS
     store.create(a_record())
 
     assert told(path, "PRAGMA journal_mode") == [("wal",)]
-    with SQLAlchemyStore(f"sqlite:///{path}")._engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
+    for handle in (store, SQLAlchemyStore(f"sqlite:///{path}")):
+        with handle._engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
 
 
 def test_a_file_of_the_application_keeps_its_journal(store: SQLAlchemyStore, path: Path) -> None:
