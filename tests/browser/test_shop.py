@@ -8,8 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -31,7 +32,7 @@ QUIET = [
 ]
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     if os.environ.get("SESSIONKIT_REQUIRE") == "all":
         pytest.fail(f"needs {what}")
     pytest.skip(f"needs {what}")
@@ -54,7 +55,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module", params=["debug", "deployed"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a shop as one develops it, and of one with the cookies of a deployment."""
-    pytest.importorskip("flask_wtf", reason="needs flask-wtf: pip install flask-wtf")
+    if find_spec("flask_wtf") is None:
+        missing("Flask-WTF: pip install flask-wtf")
     options = ["--debug"] if request.param == "debug" else []
     with served(tmp_path_factory.mktemp("instance"), options, ["--no-reload"] if options else []) as address:
         yield address
