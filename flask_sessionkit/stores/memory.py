@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace as changed
 
 from ..errors import ConfigError
@@ -35,8 +33,8 @@ class MemoryStore:
         self._records: OrderedDict[str, Record] = OrderedDict()  # the oldest write first
         self._keys: defaultdict[str | None, OrderedDict[str, None]] = defaultdict(OrderedDict)  # by owner
         self._creates_until_sweep = 0
-        self._locks: dict[int, threading.Lock] = {}
         self._pid = os.getpid()
+        self._locks = {self._pid: threading.Lock()}
 
     def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
         """Return the record of a key, touched if that is due."""
@@ -72,7 +70,7 @@ class MemoryStore:
                 if expected not in (None, there.version):
                     return Write(Outcome.CONFLICT, there)
                 seen_at = max(settled(there.seen_at, now), settled(record.seen_at, now))
-                self._put(changed(record, seen_at=seen_at))
+                self._put(record if seen_at == record.seen_at else changed(record, seen_at=seen_at))
             return Write(Outcome.OK)
 
     def delete(self, key: str) -> bool:
@@ -100,23 +98,31 @@ class MemoryStore:
         with self._alone():
             return len(self._ended(now))
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> threading.Lock:
         # A lock for each process, because a fork may copy one that another thread holds and will never release here.
-        # That thread may also have been between two steps: the records are whole at each, what is built on them is not.
         pid = os.getpid()
-        with self._locks.setdefault(pid, threading.Lock()):
+        return self._locks[pid] if pid == self._pid else self._settle_in(pid)
+
+    def _settle_in(self, pid: int) -> threading.Lock:
+        lock = self._locks.setdefault(pid, threading.Lock())
+        with lock:
             if pid != self._pid:
+                # Whoever held the parent's lock may have been between two steps: the records are whole at each, what is
+                # built on them is not.
                 self._keys.clear()
                 for key, record in self._records.items():
                     self._keys[record.owner][key] = None
                 self._pid = pid
-            yield
+        return lock
 
     def _put(self, record: Record) -> None:
-        self._drop(record.key)
-        self._records[record.key] = record
-        self._keys[record.owner][record.key] = None
+        there = self._records.get(record.key)
+        if there is not None and there.owner != record.owner:
+            self._drop(record.key)
+        keys = self._keys[record.owner]
+        self._records[record.key], keys[record.key] = record, None
+        self._records.move_to_end(record.key)
+        keys.move_to_end(record.key)
 
     def _drop(self, key: str) -> bool:
         record = self._records.pop(key, None)
