@@ -157,9 +157,14 @@ class SessionKit:
         return site.clock.now() - current.login_at < (site.settings.timeouts.fresh if max_age is None else max_age)
 
     def _make_store(self, named: Any, instance_path: Path, timeout: float) -> Store:
-        named = self._store or named
+        named = named if self._store is None else self._store
         if named is None or isinstance(named, str):
-            return make_store(named or "file:", instance_path=instance_path, timeout=timeout)
+            return make_store("file:" if named is None else named, instance_path=instance_path, timeout=timeout)
+        if isinstance(named, type):
+            raise ConfigError(
+                f"SESSIONKIT_STORE must be a URL or a store object, not the class {named.__name__}. "
+                f"Make one of it: {named.__name__}(...)."
+            )
         missing = [method for method in _METHODS if not callable(getattr(named, method, None))]
         if missing:
             raise ConfigError(

@@ -1,0 +1,339 @@
+"""An application's settings, as it starts and as it runs. KE-01, KE-02, KE-05, KE-07, KE-08, TO-05."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import secrets
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, session
+from flow_site import NOBODY, Seen, Site, both, login, put
+
+from flask_sessionkit import ConfigError, SessionKit
+from flask_sessionkit.stores.files import FileStore
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.testing import FrozenClock, PausingStore
+
+GOOD, OLD = secrets.token_hex(), secrets.token_hex()
+
+
+def made(**config: Any) -> Flask:
+    """An application outside of debug and testing."""
+    app = Flask("shop")
+    app.config.update({"SECRET_KEY": GOOD, "SESSIONKIT_STORE": "memory:", "PROPAGATE_EXCEPTIONS": True, **config})
+    SessionKit(app)
+    app.add_url_rule("/put", "put", lambda: session.update(v=1) or "put")
+    app.add_url_rule("/still", "still", lambda: "still")
+    return app
+
+
+def refused(**config: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        made(**config)
+    return str(caught.value)
+
+
+# At the start.
+
+
+def test_it_starts_with_nothing_but_a_secret(tmp_path: Path) -> None:
+    app = Flask("shop", instance_path=str(tmp_path / "instance"))
+    app.secret_key = GOOD
+    kit = SessionKit(app)
+
+    assert app.extensions["sessionkit"] is kit
+    with app.app_context():
+        assert isinstance(kit.store, FileStore)
+        assert kit.store.folder == tmp_path / "instance" / "sessions"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_faults_are_told_in_one_error() -> None:
+    said = refused(
+        SECRET_KEY="dev",
+        SECRET_KEY_FALLBACKS=[""],
+        SESSIONKIT_STORE="reddis://:hunter2@host/0",
+        SESSIONKIT_IDLE_TIMEOUT=-30,
+        SESSIONKIT_ABSOLUTE_TIMEOUT="12h",
+        SESSIONKIT_SECURE_COOKIE="no",
+        SESSIONKIT_IDEL_TIMEOUT=1,
+    )
+
+    for part in (
+        "SESSIONKIT_IDLE_TIMEOUT must be a positive duration: seconds, or timedelta(minutes=30), not -30.",
+        "SESSIONKIT_ABSOLUTE_TIMEOUT must be a positive duration: seconds, or timedelta(hours=12), not '12h'.",
+        "SESSIONKIT_SECURE_COOKIE must be True or False, not 'no'.",
+        "SESSIONKIT_IDEL_TIMEOUT is no setting. Did you mean SESSIONKIT_IDLE_TIMEOUT?",
+        "SECRET_KEY must have at least 32 bytes, not 3.",
+        "SECRET_KEY_FALLBACKS holds an empty secret.",
+        "SESSIONKIT_STORE names no store that is known",
+    ):
+        assert part in said
+    assert len(said.splitlines()) == 7
+    assert "hunter2" not in said
+
+
+def test_an_application_that_was_refused_keeps_flasks_own_sessions() -> None:
+    app = Flask("shop")
+    app.config.update(SECRET_KEY=GOOD, SESSIONKIT_IDLE_TIMEOUT=0)
+    before = app.session_interface
+    with pytest.raises(ConfigError):
+        SessionKit(app)
+
+    assert app.session_interface is before
+    assert "sessionkit" not in app.extensions
+
+
+@pytest.mark.parametrize("scheme", ["foo://x", "postgres://x/y", "rediss", "", "cookies:", "http://x"])
+def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
+    said = refused(SESSIONKIT_STORE=scheme)
+
+    assert "SESSIONKIT_STORE names no store that is known" in said
+    assert "memory:, file:, sqlite:" in said
+
+
+def test_a_driver_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    monkeypatch.delitem(sys.modules, "flask_sessionkit.stores.sqlalchemy", raising=False)
+
+    assert "pip install 'flask-sessionkit[sqlalchemy]'" in refused(SESSIONKIT_STORE="sqlite:///x.db")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is not a folder" in refused(SESSIONKIT_STORE=f"file://{tmp_path}/file/sessions")
+
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert "can be written to by others" in refused(SESSIONKIT_STORE=f"file://{tmp_path}/open")
+
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert "is a link" in refused(SESSIONKIT_STORE=f"file://{tmp_path}/link")
+
+
+def test_a_folder_without_rights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root every folder can be written to, so the answer of the system is the test's own."""
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    tmp_path.chmod(0o500)
+
+    assert "cannot be written to" in refused(SESSIONKIT_STORE=f"file://{tmp_path}/sessions")
+    assert "cannot be written to" in refused(SESSIONKIT_STORE=f"file://{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "url", ["reddis://ann:hunter2@h/0", "sqlite+none://ann:hunter2@h/x", "mysql:hunter2", "hunter2@x"]
+)
+def test_a_password_in_a_url_is_never_shown(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        made(SESSIONKIT_STORE=url)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hunter2" not in f"{error!r} {error}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_a_store_object_is_taken_as_it_is() -> None:
+    store = MemoryStore()
+    app = made(SESSIONKIT_STORE=store)
+    other = Flask("other")
+    other.secret_key = GOOD
+    SessionKit(other, store=store)
+
+    for one in (app, other):
+        with one.app_context():
+            assert one.extensions["sessionkit"].store is store
+
+
+def test_a_store_object_that_is_empty_is_a_store_all_the_same() -> None:
+    """One that counts its records is false while it has none; it must not be taken for absent."""
+
+    class Counted(MemoryStore):
+        def __len__(self) -> int:
+            return len(self._records)
+
+    store = Counted()
+    app = Flask("shop")
+    app.secret_key = GOOD
+    kit = SessionKit(app, store=store)
+
+    with app.app_context():
+        assert kit.store is store
+
+
+def test_a_class_of_stores_is_told_to_be_called() -> None:
+    assert "not the class MemoryStore. Make one of it: MemoryStore(...)." in refused(SESSIONKIT_STORE=MemoryStore)
+
+
+@pytest.mark.parametrize("wrong", [7, {}, object(), b"memory:", Path("/tmp")], ids=lambda wrong: type(wrong).__name__)
+def test_what_is_no_store_is_told(wrong: object) -> None:
+    assert "SESSIONKIT_STORE must be a URL or a store object; a " in refused(SESSIONKIT_STORE=wrong)
+
+
+def test_a_store_without_a_method_is_told_which() -> None:
+    class Half:
+        load = create = replace = delete = print
+
+    assert "a Half has no list_owner()" in refused(SESSIONKIT_STORE=Half())
+
+
+def test_settings_are_read_once() -> None:
+    app = made()
+    app.config["SESSIONKIT_MAX_SIZE"] = "nonsense"
+
+    assert app.test_client().get("/put").status_code == 200
+
+
+def test_an_application_is_freed_with_its_last_reference() -> None:
+    app = made()
+    app.test_client().get("/put")
+    gone = weakref.ref(app)
+    del app
+    gc.collect()
+
+    assert gone() is None
+
+
+def test_one_kit_serves_two_applications() -> None:
+    kit = SessionKit(store=MemoryStore())
+    apps = [Flask(name) for name in ("one", "two")]
+    for app in apps:
+        app.secret_key = GOOD
+        kit.init_app(app)
+        app.add_url_rule("/", "index", lambda: session.setdefault("v", 1) and "in")
+
+    assert [app.test_client().get("/").status_code for app in apps] == [200, 200]
+
+
+# Secrets.
+
+WEAK = ["dev", "x" * 31, "a" * 64, "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"]
+
+
+@pytest.mark.parametrize("weak", WEAK)
+def test_a_weak_secret_is_refused_at_the_start(weak: str) -> None:
+    said = refused(SECRET_KEY=weak)
+
+    assert said.startswith("SECRET_KEY ")
+    assert weak not in said
+    assert refused(SECRET_KEY_FALLBACKS=[weak]).startswith("SECRET_KEY_FALLBACKS ")
+
+
+@pytest.mark.parametrize("weak", WEAK)
+@pytest.mark.parametrize("allowed_by", ["TESTING", "DEBUG", "SESSIONKIT_ALLOW_WEAK_SECRET"])
+def test_a_weak_secret_is_allowed_in_debug_in_testing_and_on_request(weak: str, allowed_by: str) -> None:
+    app = made(**{"SECRET_KEY": weak, "SECRET_KEY_FALLBACKS": ["y"], allowed_by: True})
+
+    assert app.test_client().get("/put").status_code == 200
+
+
+def test_a_weak_secret_that_is_set_later_is_refused_at_the_first_look() -> None:
+    app = made(SECRET_KEY=None)
+    app.secret_key = "dev"
+    client = app.test_client()
+
+    assert client.get("/still").status_code == 200
+    with pytest.raises(ConfigError, match="at least 32 bytes, not 3"):
+        client.get("/put")
+
+
+def test_a_secret_that_turns_weak_when_testing_is_over_is_refused() -> None:
+    app = made(SECRET_KEY="dev", TESTING=True)
+    client = app.test_client()
+    assert client.get("/put").status_code == 200
+    app.testing = False
+
+    with pytest.raises(ConfigError):
+        client.get("/put")
+
+
+@pytest.mark.parametrize("none", [None, "", b""])
+def test_without_a_secret_flasks_own_error_tells(none: Any) -> None:
+    app = made(SECRET_KEY=none)
+    client = app.test_client()
+
+    assert client.get("/still").status_code == 200
+    with pytest.raises(RuntimeError, match="no secret key was set"):
+        client.get("/put")
+
+
+@pytest.mark.parametrize("wrong", [OLD, OLD.encode(), 7, {OLD: 1}])
+def test_fallbacks_that_are_no_list_are_refused(wrong: Any) -> None:
+    """KE-08: Flask itself would make each letter of a text a key."""
+    said = refused(SECRET_KEY_FALLBACKS=wrong)
+
+    assert said.startswith("SECRET_KEY_FALLBACKS must be a list")
+    assert OLD not in said
+
+
+def test_fallbacks_that_are_no_list_are_refused_when_they_are_set_later() -> None:
+    app = made()
+    app.config["SECRET_KEY_FALLBACKS"] = OLD
+
+    with pytest.raises(ConfigError, match="must be a list"):
+        app.test_client().get("/put")
+
+
+def test_the_same_secret_twice_is_refused() -> None:
+    assert "holds the same secret twice" in refused(SECRET_KEY_FALLBACKS=[GOOD])
+
+
+def test_a_fallback_opens_and_a_dropped_one_does_not(store: PausingStore, clock: FrozenClock) -> None:
+    """And a new secret comes in while the application runs, as Flask's own do."""
+    site = Site(store, clock, SECRET_KEY=OLD)
+    token = site.token(both(login("alice"), put(v=1)))
+
+    site.app.config.update(SECRET_KEY=GOOD, SECRET_KEY_FALLBACKS=[OLD])
+    assert site.seen(token) == Seen("alice", {"v": 1})
+    assert [row.current for row in site.outside(site.kit.sessions_of, "alice")] == [False]
+
+    site.app.config.update(SECRET_KEY_FALLBACKS=[])
+    assert site.seen(token) == NOBODY
+    assert site.outside(site.kit.sessions_of, "alice") == []
+
+    site.app.config.update(SECRET_KEY_FALLBACKS=[OLD])
+    assert site.seen(token) == Seen("alice", {"v": 1})
+
+
+def test_a_list_of_fallbacks_that_is_changed_in_place_is_read_again(store: PausingStore, clock: FrozenClock) -> None:
+    site = Site(store, clock, SECRET_KEY=OLD)
+    token = site.token(login("alice"))
+    fallbacks = [OLD]
+    site.app.config.update(SECRET_KEY=GOOD, SECRET_KEY_FALLBACKS=fallbacks)
+    assert site.seen(token) == Seen("alice", {})
+
+    fallbacks.clear()
+
+    assert site.seen(token) == NOBODY
+
+
+def test_a_change_under_a_fallback_is_sealed_with_the_current_secret(store: PausingStore, clock: FrozenClock) -> None:
+    site = Site(store, clock, SECRET_KEY=OLD)
+    token = site.token(both(login("alice"), put(v=1)))
+    site.app.config.update(SECRET_KEY=GOOD, SECRET_KEY_FALLBACKS=[OLD])
+
+    assert site.ask(token, put(v=2)).says_nothing
+
+    site.app.config.update(SECRET_KEY_FALLBACKS=[])
+    assert site.seen(token) == Seen("alice", {"v": 2})
+    assert len(site.outside(site.kit.sessions_of, "alice")) == 1
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+def test_no_secret_shows_in_a_log_or_an_error(log: pytest.LogCaptureFixture) -> None:
+    app = made(SECRET_KEY_FALLBACKS=[OLD])
+    app.test_client().get("/put")
+    said = refused(SECRET_KEY=GOOD[:20], SECRET_KEY_FALLBACKS=[OLD, OLD])
+
+    for secret in (GOOD[:20], OLD, GOOD):
+        assert secret not in said + log.text + repr([app, app.session_interface, app.extensions["sessionkit"]])
