@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -93,6 +94,8 @@ class Roster:
     def revoke_user(self, user_id: str, *, except_key: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End all of a user's sessions that were signed in by now; return how many that were.
 
+        One that is made while this runs stays, or ends with the others.
+
         :param except_key: the key of a session that stays.
         :raises SessionKitError: the store keeps no index.
         :raises StoreError: the store cannot answer.
@@ -100,19 +103,31 @@ class Roster:
         called_at = self._clock.now()
         return self._end_all(
             self._backend.owners(user_id),
-            lambda record, device: record.key != except_key and (device.login_at or record.created_at) <= called_at,
+            lambda record, _: record.key != except_key,
             reason,
+            since=called_at,
         )
 
-    def _end_all(self, owners: list[str], is_meant: Callable[[Record, Device], bool], reason: Reason) -> int:
-        """List again from the start until a pass finds nothing: a token may be renewed behind the cursor meanwhile."""
+    def _end_all(
+        self,
+        owners: list[str],
+        is_meant: Callable[[Record, Device], bool],
+        reason: Reason,
+        *,
+        since: float = math.inf,
+    ) -> int:
+        """List again from the start until a pass finds nothing: a token may be renewed behind the cursor meanwhile.
+
+        :param since: logins that are later are none of a second pass. In the first they are: what is there by then
+            was there before the call, whatever the clock of the server says that made it.
+        """
         ended: set[bytes] = set()
         tried: set[str] = set()
-        goes_on = True
+        latest, goes_on = math.inf, True
         while goes_on:
             goes_on = False
             for record, device in self._entries(owners):
-                if not is_meant(record, device):
+                if not is_meant(record, device) or (device.login_at or record.created_at) > latest:
                     continue
                 if self._end(record.key, reason):
                     ended.add(device.lineage)
@@ -120,6 +135,7 @@ class Roster:
                 elif record.key not in tried:
                     goes_on = True
                 tried.add(record.key)
+            latest = since
         return len(ended)
 
     def _end(self, key: str, reason: Reason) -> bool:
