@@ -22,7 +22,7 @@ from .clock import Clock
 from .contents import Contents, Kind
 from .device import Device
 from .draft import Draft, Kept, Login
-from .errors import SessionConflict, SessionKitError, StoreError
+from .errors import SessionConflict, SessionKitError, StoreError, UnsupportedType
 from .reasons import Reason
 from .record import Outcome
 from .session import Session
@@ -84,6 +84,8 @@ class Visit:
         self._sent: str | None = None
         self._retrying_since: float | None = None
         self._spent = 0.0
+        #: What to tell the browser after an error at the close: Flask closes the session again with its error page.
+        self._parting: Farewell | None = None
         self._is_admitted = False
         #: The first failure of the store. It is not asked again in this request.
         self.failure: StoreError | None = None
@@ -143,7 +145,14 @@ class Visit:
         if self.failure is not None or not self._is_admitted:
             # What stands behind the token was never learned; to begin another session would throw it away.
             return Farewell()
-        draft = session.draft(failed=failed)
+        if self._parting is not None:
+            return self._parting
+        try:
+            draft = session.draft(failed=failed)
+        except UnsupportedType:
+            # What the view wrote cannot be kept, but what it ended has to be over.
+            self._parting = self.close(session, failed=True)
+            raise
         try:
             match self._status(draft):
                 case _Status.READ:
@@ -194,7 +203,10 @@ class Visit:
                 # Emptied, and nobody's: ended, as in Flask, unless another request puts something there meanwhile.
                 update = self._backend.retire(found, Reason.LOGOUT, now=self._clock.now())
             else:
-                update = self._update(found, self._revised(_contents(found), data))
+                contents = self._revised(_contents(found), data)
+                if draft.changes.cleared:
+                    contents = replace(contents, data_of=draft.data_of)
+                update = self._update(found, contents)
             if update.outcome is Outcome.OK:
                 return self._saved(draft, update.found, before, data)
             found = _live(update)
@@ -275,6 +287,7 @@ class Visit:
         data = draft.changes.over(_contents(retired).data)
         if not data:
             return Farewell(forget=True, is_logout=True)
+        self._parting = Farewell(forget=True, is_logout=True)
         self._found = self._create(self._new(draft, data))
         return self._greet()
 
@@ -287,11 +300,10 @@ class Visit:
                 self._tell_end(reason, ending.contents.user if ending.contents else None)
             elif update.found is not None:
                 self._dead = _contents(update.found).reason
-        if self._may_begin(draft):
-            return replace(self._begin(draft), is_logout=True)
         # Ended by another request of this browser: a deleting cookie could wipe the newer one that it was sent.
         is_known = self._dead is not None and self._dead.is_known_to_browser
-        return Farewell(forget=ending is not None and not is_known, is_logout=ending is not None)
+        self._parting = Farewell(forget=ending is not None and not is_known, is_logout=ending is not None)
+        return replace(self._begin(draft), is_logout=True) if self._may_begin(draft) else self._parting
 
     # Changes that are saved at once.
 
