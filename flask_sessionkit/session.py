@@ -342,7 +342,7 @@ class Session(SessionMixin):
         """
         pending, before, items = self.changes(), self._kept.data, self._look()
         looked_at = {key: items[key] for key in items if key not in self._encoded}
-        user, data_of = self._user, self._data_of
+        assigned, user, data_of = self._assigned, self._user, self._data_of
         self._fill(kept)
         self._user, self._data_of = user, data_of
         for name, key in ((name_of(key), key) for key in looked_at):
@@ -350,8 +350,16 @@ class Session(SessionMixin):
                 continue
             if name in pending.put or kept.data.get(name) == before.get(name):
                 self._put(key, looked_at[key])
-        for key in [key for key in self._look() if name_of(key) in pending.removed]:
-            del self._look()[key]
+        # What was only looked at is not this request's own: a login of another user drops it.
+        self._assigned &= assigned
+        for key in list(self._look()):
+            name = name_of(key)
+            if name in saved.put:
+                if pending.cleared:  # made after the clear(), which must not take it along
+                    self._put(key, self[key])
+            elif name in pending.removed or (pending.cleared and name not in pending.put):
+                del self._look()[key]
+                self._encoded.discard(key)
 
     def scratch(self, data: Mapping[str, bytes]) -> Session:
         """Return a session over other data, for the function of an atomic change; it takes no wishes."""
@@ -361,6 +369,11 @@ class Session(SessionMixin):
     def shows_user(self) -> bool:
         """Whether the response may show what only one user may see; asking is no look."""
         return self._user is not None or self._kept.user is not None
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether the view ended the session, or all that it holds; asking is no look."""
+        return self._ended is not None or self._ends_at_close or self._is_cleared
 
     def note_sending(self, is_sending: bool) -> None:
         """Refuse changes while a streamed response is on its way."""
