@@ -72,8 +72,7 @@ class SessionKitInterface(SessionInterface):
         if isinstance(visit, Visit):
             self._close(app, session, visit, response)
         if response.is_streamed and not response.direct_passthrough:
-            session.note_sending(True)
-            response.response = _watched(response.response, session)
+            response.response = _Watched(response.response, session)  # type: ignore[assignment]  # all bytes or all str
 
     def roster(self, app: Flask) -> Roster:
         """Return the list of who is signed in where."""
@@ -172,9 +171,12 @@ class SessionKitInterface(SessionInterface):
         except StoreError:
             farewell = Farewell()
         if visit.failure is not None:
-            # A view that met the failure and answered it has its answer sent; any other gets this one.
-            if failure is None or response.status_code == 500:
+            # A view that met the failure and answered it has its answer sent; any other gets this one. So does one that
+            # logged out all the same: the session lives on, and no answer may say otherwise.
+            if failure is None or response.status_code == 500 or session.is_to_end:
                 _become_unavailable(response)
+            elif response.status_code == 503:
+                response.headers.setdefault("Retry-After", str(RETRY_AFTER))  # the application's own page
             return
         self._tell_browser(app, session, farewell, response)
 
@@ -236,11 +238,26 @@ def _vary_by_cookie(response: Response) -> None:
         response.vary.add("Cookie")
 
 
-def _watched(chunks: Iterable[bytes] | Iterable[str], session: Session) -> Iterator[bytes] | Iterator[str]:
-    try:
-        yield from chunks
-    finally:
-        session.note_sending(False)
+class _Watched:
+    """The chunks of a streamed response. From the first to the last of them the session takes no changes.
+
+    No generator: one that was never started (the answer to a HEAD) would leave its chunks open when it is closed.
+    """
+
+    def __init__(self, chunks: Iterable[bytes | str], session: Session) -> None:
+        self._chunks = chunks
+        self._session = session
+
+    def __iter__(self) -> Iterator[bytes | str]:
+        self._session.note_sending(True)
+        try:
+            yield from self._chunks
+        finally:
+            self._session.note_sending(False)
+
+    def close(self) -> None:
+        if hasattr(self._chunks, "close"):
+            self._chunks.close()
 
 
 def _become_unavailable(response: Response) -> None:

@@ -656,11 +656,12 @@ def test_6_the_budget_counts_the_waits_and_not_the_view(site: Site) -> None:
         site.clock.tick(5)
         session["mine"] = 1
 
-    pausing(site).pause_before("replace").release()
-    with stopped(site, token, slowly, "replace") as slow:  # the first save of the atomic change
+    first = pausing(site).pause_before("replace")  # the atomic change
+    slow = in_thread(site.ask, token, slowly)
+    with first:
         site.ask(token, put(theirs=1))
-        second = pausing(site).pause_before("replace", nth=2)
-    with second:  # the save at the close
+        second = pausing(site).pause_before("replace", nth=2)  # after its repetition: the save at the close
+    with second:
         site.ask(token, put(theirs=2))
     slow.result()
 
