@@ -12,7 +12,6 @@ from .draft import Kept
 from .policy import wants_touch
 from .reasons import Reason
 from .record import Outcome
-from .stores.base import Capability
 
 #: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
 _TRIED_TOKENS = 3
@@ -75,7 +74,7 @@ class Admission:
 
     def _load(self, token: str) -> Found | None:
         every = None if self._circumstances.is_passive else self._circumstances.rules.timeouts.touch_interval
-        touches = Capability.TOUCH_ON_LOAD in self._backend.store.capabilities
+        touches = self._backend.touches_on_load
         found = self._backend.load(token, now=self._now, touch_every=every if touches else None)
         if found is None or not self._lives(found):
             return None

@@ -445,12 +445,14 @@ class Visit:
         if found is None:
             return Farewell()
         contents = _contents(found)
+        farewell = Farewell(found.token, must_send=must_send or found.token != self._sent)
+        if not is_permanent(contents.data):
+            return farewell
         absolute_at = found.times(contents).under(self._circumstances.limits(contents.data)).absolute_at
-        return Farewell(
-            token=found.token,
-            must_send=must_send or found.token != self._sent,
+        return replace(
+            farewell,
             may_refresh=self._clock.elapsed() - self._looked_at < _QUICK,
-            is_permanent=is_permanent(contents.data),
+            is_permanent=True,
             lasts=absolute_at - self._clock.now(),
         )
 
