@@ -27,6 +27,8 @@ def encode(value: Any) -> bytes:
     Kept are ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``list``, ``dict``, ``tuple``, ``set``,
     ``frozenset``, ``Markup``, ``UUID``, ``Decimal``, ``date``, ``time``, ``datetime``, ``timedelta``, with a time zone
     that is a ``timezone`` or a ``ZoneInfo`` with a key. No subclass of these: it would come back as something else.
+    A text that is made when it is shown (Flask-Babel's lazy ones: whatever has ``__html__``) is kept as the ``Markup``
+    that it is now, by Flask's own rule (``flask.json.tag.TagMarkup``): people flash it.
 
     :raises TypeError: something in it would not come back equal and of the same type. The message tells the type and
         the place, in which ``[...]`` is a key or a member of a set, and never the value.
@@ -92,6 +94,8 @@ def _scalar(value: Any, place: tuple[object, ...]) -> Any:
         code, write = _WRITERS[type(value)]
         return Ext(code, write(value))
     except KeyError:
+        if callable(getattr(type(value), "__html__", None)):
+            return _extension(Markup, str(value.__html__()))
         raise _refusal(value, place) from None
     except TypeError as error:
         raise _refusal(value, place, f": {error}") from error

@@ -220,6 +220,18 @@ def test_what_would_not_come_back_is_refused_with_its_type_and_place(value: Any)
             encode(nested)
 
 
+class Lazy:
+    def __html__(self) -> str:
+        return "<b>now</b>"
+
+
+def test_a_text_that_is_made_when_it_is_shown_is_kept_as_markup() -> None:
+    back = decode(encode([("message", Lazy())]))
+
+    assert exact(back) == exact([("message", Markup("<b>now</b>"))])
+    assert can_change(Lazy())
+
+
 @pytest.mark.parametrize(
     "value", [{Point(1): 1}, {Text("x"): 1}, {Point(1)}, frozenset({Number(5)}), {(1, Level.LOW): 1}]
 )
