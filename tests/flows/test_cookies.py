@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -293,7 +293,7 @@ def test_what_two_live_ones_write_begins_a_session_of_its_own(shop: Shop) -> Non
         b'"__Host-session"',
         b"__Host-session[]",
         b"__Host_session",
-        "＿＿Host-session".encode(),
+        "\uff3f\uff3fHost-session".encode(),
         b"",
         b"=__Host-session",
     ],
@@ -331,7 +331,6 @@ def test_no_body_and_no_other_header_holds_its_value(shop: Shop) -> None:
 # What caches are told.
 
 LOOKS: dict[str, Callable[[], Any]] = {
-    "[]": lambda: session["v"] if "v" in session else None,
     "get": lambda: session.get("v"),
     "in": lambda: "v" in session,
     "len": lambda: len(session),
@@ -356,6 +355,17 @@ LOOKS: dict[str, Callable[[], Any]] = {
 }
 
 
+def test_a_look_at_a_key_that_is_missing_varies_by_cookie_too(shop: Shop) -> None:
+    def view() -> str:
+        try:
+            return str(session["v"])
+        except KeyError:
+            return "none"
+
+    assert "Cookie" in shop.get(view).vary
+    assert "Cookie" in shop.get(view, shop.login()).vary
+
+
 @pytest.mark.parametrize("with_cookie", [False, True])
 @pytest.mark.parametrize("look", LOOKS)
 def test_any_look_at_the_session_varies_by_cookie(shop: Shop, look: str, with_cookie: bool) -> None:
@@ -376,22 +386,30 @@ def test_no_look_at_the_session_costs_and_says_nothing(shop: Shop) -> None:
     assert "Cache-Control" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    "change",
-    [put(v=1), lambda: login_user("alice"), logout_user, lambda: session.regenerate(), lambda: session.clear()],  # type: ignore[attr-defined]
-)
-def test_a_response_with_the_cookie_is_stored_by_nobody(shop: Shop, change: Callable[[], None]) -> None:
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize("change", ["put", "login", "logout", "regenerate", "clear", "permanent"])
+def test_a_response_with_the_cookie_is_stored_by_nobody(shop: Shop, change: str, signed_in: bool) -> None:
+    current: Any = session
+    changes: dict[str, Callable[[], object]] = {
+        "put": put(v=1),
+        "login": lambda: login_user("alice"),
+        "logout": logout_user,
+        "regenerate": lambda: current.regenerate(),
+        "clear": lambda: current.clear(),
+        "permanent": lambda: setattr(current, "permanent", True),
+    }
+
     def view() -> Response:
-        change()
+        changes[change]()
         return Response("page", headers={"Cache-Control": "public, max-age=600, s-maxage=600"})
 
-    cookie = shop.login()
-    if change is LOOKS.get("put"):
-        cookie = None  # type: ignore[assignment]
-    answer = shop.get(view, cookie)
+    answer = shop.get(view, shop.login() if signed_in else None)
+
+    # Only these leave the browser with the cookie that it has.
+    assert bool(cookies(answer)) == (change not in (["put"] if signed_in else ["logout", "regenerate", "clear"]))
+    assert "Cookie" in answer.vary
     if cookies(answer):
         assert answer.headers.getlist("Cache-Control") == ["no-store"]
-        assert "Cookie" in answer.vary
 
 
 def test_a_login_behind_a_cache_is_stored_by_nobody(shop: Shop) -> None:
@@ -450,14 +468,14 @@ def test_error_pages_vary_too(shop: Shop, how: str) -> None:
 
 
 @pytest.fixture
-def hooked(shop: Shop) -> Iterator[Shop]:
+def hooked(shop: Shop) -> Shop:
     @shop.app.after_request
     def note(response: Response) -> Response:
         if request.args.get("late"):
             session["late"] = 1
         return response
 
-    yield shop
+    return shop
 
 
 def test_a_look_in_after_request_counts(hooked: Shop) -> None:
