@@ -295,6 +295,7 @@ def test_the_readme_has_one_command_for_the_tests_and_one_for_the_example() -> N
 
     assert [line.split()[-1] for line in lines] == ["--debug", ".venv/bin/tox"]
     assert all(line.startswith("python3 -m venv .venv && ") for line in lines)
+    assert lines[0] in (ROOT / "example_app" / "README.md").read_text("utf-8")
 
 
 # The page about the commands.
