@@ -63,7 +63,7 @@ class ServerBackend:
     def __init__(self, store: Store, ring: KeyRing, *, app_id: str, max_size: int) -> None:
         self.store = store
         #: Whether a due touch costs no call of its own. Told once: looking into a flag takes a microsecond.
-        self.touches_on_load = Capability.TOUCH_ON_LOAD in store.capabilities
+        self.touches_on_load: bool = Capability.TOUCH_ON_LOAD in store.capabilities
         self._ring = ring
         self._app_id = app_id
         self._max_size = max_size

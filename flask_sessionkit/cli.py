@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from .errors import StoreError
 from .stores.base import Capability, CountsEnded, MakesTable
 
-sessions = AppGroup("sessions", help="Sessions that the server keeps.")
+sessions: AppGroup = AppGroup("sessions", help="Sessions that the server keeps.")
 
 
 @sessions.command()

@@ -28,9 +28,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    now = staticmethod(time.time)
-    elapsed = staticmethod(time.monotonic)
-    pause = staticmethod(time.sleep)
+    now: staticmethod[[], float] = staticmethod(time.time)
+    elapsed: staticmethod[[], float] = staticmethod(time.monotonic)
+    pause: staticmethod[[float], None] = staticmethod(time.sleep)
 
 
 def settled(seen_at: float, now: float) -> float:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 
 _signals = Namespace()
 
 #: A session was stored for the first time. ``user_id``.
-session_created = _signals.signal("session-created")
+session_created: NamedSignal = _signals.signal("session-created")
 #: A session goes on under a new token: a login, ``regenerate()``. ``user_id``.
-session_regenerated = _signals.signal("session-regenerated")
+session_regenerated: NamedSignal = _signals.signal("session-regenerated")
 #: A session is no more. ``reason`` (logout, idle, absolute, revoked, replaced, limit, stamp), ``user_id``.
-session_ended = _signals.signal("session-ended")
+session_ended: NamedSignal = _signals.signal("session-ended")
 #: A token was not honoured. ``reason``: "unreadable", "future" or "duplicate".
-session_refused = _signals.signal("session-refused")
+session_refused: NamedSignal = _signals.signal("session-refused")
 #: Two requests changed the same keys and the later one won. ``keys``.
-session_conflict = _signals.signal("session-conflict")
+session_conflict: NamedSignal = _signals.signal("session-conflict")
 #: The store could not answer. ``error``.
-store_failed = _signals.signal("store-failed")
+store_failed: NamedSignal = _signals.signal("store-failed")

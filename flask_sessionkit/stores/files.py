@@ -56,7 +56,7 @@ class FileStore:
     :param folder: needs not exist; its parent is made too. Nobody else may own it or write to it.
     """
 
-    capabilities: Final = Capability.INDEX | Capability.PURGE | Capability.DURABLE
+    capabilities: Capability = Capability.INDEX | Capability.PURGE | Capability.DURABLE
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = Path(folder).absolute()

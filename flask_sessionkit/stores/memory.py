@@ -19,7 +19,7 @@ class MemoryStore:
     visitors signs nobody out.
     """
 
-    capabilities = Capability.INDEX | Capability.PURGE
+    capabilities: Capability = Capability.INDEX | Capability.PURGE
 
     def __init__(self, max_records: int = 100_000) -> None:
         """Make an empty store.

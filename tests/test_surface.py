@@ -1,0 +1,193 @@
+"""The public names with their signatures, frozen: people outside have typed them.
+
+A test that fails here prints what changed. A change on purpose is made in the list below and told in ``CHANGES.md``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from blinker import NamedSignal
+from flask.sessions import SessionMixin
+
+import flask_sessionkit
+import flask_sessionkit.testing
+from flask_sessionkit import Session, SessionKit
+
+PACKAGE = """
+ConfigError(SessionKitError, ValueError)
+Session(SessionMixin)
+SessionClosed(SessionKitError, RuntimeError)
+SessionConflict(SessionKitError, RuntimeError)
+SessionInfo(object)
+SessionKit(object)
+SessionKitError(Exception)
+SessionTooLarge(SessionKitError, ValueError)
+StoreError(SessionKitError)
+UnsupportedType(SessionKitError, TypeError)
+current_user_id() -> str | None
+fresh_login_required(max_age: Any = None) -> Any
+login_required(view: View[P, R]) -> View[P, R | ResponseReturnValue]
+login_user(user_id: str | int, *, remember: bool = False, stamp: str | None = None) -> None
+login_view(view: View[P, R]) -> View[P, R]
+logout_user(*, everywhere: bool = False) -> None
+logout_view(view: View[P, R] | None = None, *, allow_get: bool = False) -> Any
+next_url(default: str = '/') -> str
+passive(view: View[P, R]) -> View[P, R]
+session_conflict: signal
+session_created: signal
+session_ended: signal
+session_refused: signal
+session_regenerated: signal
+store_failed: signal
+"""
+
+SESSION_KIT = """
+__init__(self, app: Flask | None = None, *, store: Store | None = None, clock: Clock | None = None) -> None
+init_app(self, app: Flask) -> None
+is_fresh(self, max_age: float | None = None) -> bool
+login_view -> str | None
+purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int
+revoke(self, handle: str, *, user_id: str | int | None = None) -> int
+revoke_others(self, user_id: str) -> int
+revoke_user(self, user_id: str | int, *, keep_current: bool = False) -> int
+sessions_of(self, user_id: str | int) -> list[SessionInfo]
+store -> Store
+user_stamp(self, fn: Stamp) -> Stamp
+"""
+
+SESSION = """
+atomic(self, fn: Callable[[Session], T]) -> T
+copy(self) -> dict[str, Any]
+created_at -> float | None
+ended_because -> str | None
+expires_at -> float | None
+invalidate(self) -> None
+login_at -> float | None
+regenerate(self) -> None
+seen_at -> float | None
+user_id -> str | None
+"""
+
+#: For the rooms above; no promise to anybody outside, and not in the documentation.
+SESSION_WITHIN = {
+    "changes",
+    "draft",
+    "end_at_close",
+    "is_opened",
+    "is_to_end",
+    "log_in",
+    "login_view",
+    "note_sending",
+    "outlive_credentials",
+    "rebase",
+    "scratch",
+    "shows_user",
+    "visit",
+}
+
+TESTING = """
+Crash(BaseException)
+FrozenClock(object)
+Pause(object)
+PausingStore(object)
+Running(Generic)
+StoreContract(object)
+in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Running[_T]
+race(*calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], object] | None = None) -> list[list[_T]]
+"""
+
+
+def described(name: str, value: object) -> str:
+    if isinstance(value, property):
+        return f"{name} -> {inspect.signature(value.fget).return_annotation}"  # type: ignore[arg-type]
+    if isinstance(value, FunctionType):
+        return name + signature_of(value)
+    if isinstance(value, type):
+        return f"{name}({', '.join(base.__name__ for base in value.__bases__)})"
+    return f"{name}: signal" if isinstance(value, NamedSignal) else f"{name}: {type(value).__name__}"
+
+
+def signature_of(function: FunctionType) -> str:
+    """A signature as it stands in the source, whose annotations are texts."""
+    signature = inspect.signature(function)
+    listed: list[str] = []
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY and not any(text.startswith("*") for text in listed):
+            listed.append("*")
+        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        annotation = "" if parameter.annotation is parameter.empty else f": {parameter.annotation}"
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        listed.append(f"{stars}{name}{annotation}{default}")
+    return f"({', '.join(listed)}) -> {signature.return_annotation}"
+
+
+def public(owner: object) -> Iterator[tuple[str, object]]:
+    for name, value in sorted(vars(owner).items()):
+        if (not name.startswith("_") or name == "__init__") and not isinstance(value, ModuleType):
+            yield name, value
+
+
+def assert_same(found: list[str], frozen: str) -> None:
+    wanted = frozen.strip().splitlines()
+    changed = [line for line in difflib.ndiff(wanted, found) if line[0] in "+-"]
+    assert not changed, "The public surface changed:\n" + "\n".join(changed)
+
+
+def test_the_package() -> None:
+    assert_same([described(*one) for one in public(flask_sessionkit)], PACKAGE)
+
+
+def test_session_kit() -> None:
+    assert_same([described(*one) for one in public(SessionKit)], SESSION_KIT)
+
+
+def test_session_beyond_a_mapping() -> None:
+    known = {*dir(SessionMixin), "__init__"} - {"copy"}
+    names = dict(public(Session)).keys() - known
+
+    assert_same([described(*one) for one in public(Session) if one[0] in names - SESSION_WITHIN], SESSION)
+    assert names >= SESSION_WITHIN
+
+
+def test_the_tools_for_tests() -> None:
+    assert_same([described(*one) for one in public(flask_sessionkit.testing) if one[0] != "sys"], TESTING)
+
+
+def test_nothing_but_these_names_is_in_the_package() -> None:
+    """``__init__.py`` holds re-exports in the form that type checkers honour, and nothing else."""
+    lines = inspect.getsource(flask_sessionkit).splitlines()[2:]
+
+    assert [line for line in lines if not re.fullmatch(r"from \.(\w+) import (\w+) as \2", line)] == []
+
+
+def documented() -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for owner in (flask_sessionkit, flask_sessionkit.testing):
+        for name, value in public(owner):
+            if isinstance(value, type | FunctionType):
+                found.append((f"{owner.__name__}.{name}", value))
+            if isinstance(value, type) and value.__module__.startswith("flask_sessionkit"):
+                found += [
+                    (f"{owner.__name__}.{name}.{member}", inner)
+                    for member, inner in public(value)
+                    if isinstance(inner, FunctionType | property) and member != "__init__"
+                ]
+    return [(name, value) for name, value in found if ".test_" not in name and not name.endswith("Contract")]
+
+
+@pytest.mark.parametrize(("name", "value"), documented(), ids=lambda one: one if isinstance(one, str) else "")
+def test_every_public_name_has_a_docstring_that_begins_with_a_sentence(name: str, value: Any) -> None:
+    """Dataclasses without one get their signature as docstring, which is no sentence."""
+    document = value.__doc__ or ""
+    first, _, rest = document.partition("\n")
+
+    assert re.fullmatch(r"[A-Z`].*[.:]", first), first
+    assert not rest or rest.startswith("\n"), "An empty line comes after the first one."
+    assert len(first) < 120
