@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
-import secrets
 import sys
 import weakref
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
-GOOD, OLD = secrets.token_hex(), secrets.token_hex()
+GOOD, OLD = (sha256(name).hexdigest() for name in (b"good", b"old"))  # the same in every process of xdist
 
 
 def made(**config: Any) -> Flask:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from flask_sessionkit.secret_keys import secrets_of, weaknesses
 
-GOOD, OLD = secrets.token_hex(), secrets.token_hex()
+GOOD, OLD = (sha256(name).hexdigest() for name in (b"good", b"old"))  # the same in every process of xdist
 SUPERSET = "\2\1thisismyscretkey\1\2\\e\\y\\y\\h"
 
 
