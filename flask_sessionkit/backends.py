@@ -86,14 +86,15 @@ class ServerBackend:
         record = self.store.load(key, now=now, touch_every=touch_every)
         return None if record is None else self._opened(record, token)
 
-    def create(self, contents: Contents, *, now: float, info: bytes = b"") -> Found:
+    def create(self, contents: Contents, *, seen_at: float, info: bytes = b"") -> Found:
         """Store a session under a new token.
 
+        :param seen_at: Unix seconds.
         :raises SessionTooLarge: nothing was stored.
         :raises StoreError: the store cannot answer.
         """
         token = new_token()
-        record = self._record(key_of(token, self._app_id), contents, seen_at=now, info=info)
+        record = self._record(key_of(token, self._app_id), contents, seen_at=seen_at, info=info)
         if not self.store.create(record):
             raise StoreError("A key drawn from 256 random bits is taken. Check the machine's source of randomness.")
         return Found(record.key, token, contents, record)

@@ -228,7 +228,11 @@ class Visit:
         """Create the new record, then swap the old one to a tombstone; what was written between goes into the new."""
         old = _present(self._found)
         data = draft.changes.over(_contents(old).data)
-        new = self._create(self._new(draft, data) if draft.login else self._renewed(_contents(old), draft, data))
+        if draft.login:
+            new = self._create(self._new(draft, data))
+        else:
+            seen_at = old.record.seen_at if self._circumstances.is_passive else None
+            new = self._create(self._renewed(_contents(old), draft, data), seen_at=seen_at)
 
         lost: list[str] = []
 
@@ -388,11 +392,11 @@ class Visit:
             return revised
         return replace(revised, stamp=self._stamp(Login(contents.user)))
 
-    def _create(self, contents: Contents) -> Found:
+    def _create(self, contents: Contents, *, seen_at: float | None = None) -> Found:
         info = b""
         if contents.user is not None:
             info = Device(contents.lineage, contents.login_at, *self._circumstances.device()).encode()
-        return self._backend.create(contents, now=self._clock.now(), info=info)
+        return self._backend.create(contents, seen_at=self._clock.now() if seen_at is None else seen_at, info=info)
 
     def _update(self, found: Found, contents: Contents) -> Update:
         now = self._clock.now()
