@@ -55,6 +55,7 @@ class SessionKitInterface(SessionInterface):
         self._stamp_of = stamp_of
         self._keyed: tuple[object, ServerBackend] | None = None
         self._has_told_of_http = False
+        self._latest_cookie: Cookie | None = None
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -182,8 +183,9 @@ class SessionKitInterface(SessionInterface):
 
     def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
         is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
-        if farewell.token is not None and (farewell.must_send or is_refresh):
-            self._cookie(app).send(
+        if farewell.token is not None and (farewell.must_send or is_refresh or self._is_outdated(app, session)):
+            self._latest_cookie = self._cookie(app)
+            self._latest_cookie.send(
                 response,
                 farewell.token,
                 lasts=farewell.lasts if farewell.is_permanent else None,
@@ -201,6 +203,11 @@ class SessionKitInterface(SessionInterface):
         response.headers["Cache-Control"] = "no-store"
         if farewell.is_logout and self.settings.clear_site_data:
             response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+
+    def _is_outdated(self, app: Flask, session: Session) -> bool:
+        # Flask sends its cookie with every change, which carries changed settings to the browser. Ours has nothing else
+        # to tell, and could arrive after the newer one of a login: it goes only where the settings did change.
+        return session.modified and self._latest_cookie not in (None, self._cookie(app))
 
     def _tell_of_http(self, app: Flask) -> None:
         if self._has_told_of_http or not self._is_hardened(app) or not request or request.is_secure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 from uuid import UUID
 
@@ -112,6 +113,9 @@ class Session(SessionMixin):
     def __iter__(self) -> Iterator[str]:
         return iter(self._look())
 
+    def __reversed__(self) -> Iterator[str]:
+        return iter(reversed(self._look()))
+
     def __len__(self) -> int:
         return len(self._look())
 
@@ -137,6 +141,12 @@ class Session(SessionMixin):
     def copy(self) -> dict[str, Any]:
         """Return the data as a dict of its own; the values are the same objects."""
         return dict(self)
+
+    # A copy is data and no second session; deeper down lie locks and the application.
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return deepcopy(self.copy(), memo)
 
     def popitem(self) -> tuple[str, Any]:
         """Remove and return the last key and its value.
