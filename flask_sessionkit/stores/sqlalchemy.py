@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Double,
+    Engine,
     Executable,
     Index,
     LargeBinary,
@@ -148,8 +150,11 @@ class SQLAlchemyStore:
             event.listen(self._engine, "connect", _sync_less_often_in_wal)
         self._table = session_table(MetaData(), name=table, schema=schema)
         self._sql = _Statements(self._table)
-        self._pid = os.getpid()
+        self._is_there = False
         self._left_to_parent: list[object] = []
+        self._pid = os.getpid()
+        # Python 3.13 warns of a connection that nobody closed. Not at exit: a child would close its parent's.
+        weakref.finalize(self, _dispose, self._engine, self._pid).atexit = False
 
     @property
     def capabilities(self) -> Capability:
@@ -170,7 +175,7 @@ class SQLAlchemyStore:
     def create(self, record: Record) -> bool:
         """Insert a record; return ``False`` if its key is taken; see ``Store.create``."""
         try:
-            self._run(self._sql.insert, _new(record) | {"new_expires_at": record.expires_at}, _count)
+            self._insert(_new(record) | {"new_expires_at": record.expires_at})
         except IntegrityError:
             there = self._load(record.key)
             return there is not None and there.version == record.version
@@ -182,33 +187,34 @@ class SQLAlchemyStore:
         seen_at = settled(record.seen_at, now)
         values = _new(record) | {"new_seen_at": seen_at, "least": max(seen_at, now)} | _times(now)
         if expected is None:
-            changed = self._run(self._sql.overwrite, values, _count)
+            changed = self._run(self._sql.overwrite, values, _count, nothing=0)
         else:
-            changed = self._run(self._sql.replace, values | {"expected": expected}, _count)
+            changed = self._run(self._sql.replace, values | {"expected": expected}, _count, nothing=0)
         return Write(Outcome.OK) if changed else self._why_unchanged(record, now)
 
     @_as_store_error
     def delete(self, key: str) -> bool:
         """Remove a record; return ``True`` to the one caller that removed it; see ``Store.delete``."""
-        return self._run(self._sql.delete, {"this_key": key}, _count) == 1
+        return self._run(self._sql.delete, {"this_key": key}, _count, nothing=0) == 1
 
     @_as_store_error
     def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
         """Return an owner's live records, without payload, in key order; see ``Store.list_owner``."""
         values = {"this_owner": owner, "now": now, "after": after or "", "most": limit}
-        return [Record(row[0], b"", *row[1:]) for row in self._run(self._sql.list, values, _all)]
+        found: list[Any] = self._run(self._sql.list, values, _all, nothing=[])
+        return [Record(row[0], b"", *row[1:]) for row in found]
 
     @_as_store_error
     def purge(self, *, now: float, limit: int = 1000) -> Purged:
         """Remove records that ended more than ``GRACE`` seconds ago; see ``Store.purge``."""
-        count = self._run(self._sql.purge, {"cutoff": now - GRACE, "most": limit}, _count)
+        count = self._run(self._sql.purge, {"cutoff": now - GRACE, "most": limit}, _count, nothing=0)
         return Purged(count, more=count >= limit)
 
     @_as_store_error
     def count_ended(self, *, now: float) -> int:
         """Return how many records ended more than ``GRACE`` seconds ago."""
-        [row] = self._run(self._sql.count_ended, {"cutoff": now - GRACE}, _all)
-        return int(row[0])
+        rows: list[Any] = self._run(self._sql.count_ended, {"cutoff": now - GRACE}, _all, nothing=[])
+        return sum(row[0] for row in rows)
 
     @_as_store_error
     def create_table(self) -> None:
@@ -220,13 +226,13 @@ class SQLAlchemyStore:
         self._make_table()
 
     def _load(self, key: str) -> Record | None:
-        row = self._run(self._sql.load, {"this_key": key}, _first)
+        row = self._run(self._sql.load, {"this_key": key}, _first, nothing=None)
         return None if row is None else Record(*row)
 
     def _touch(self, record: Record, now: float) -> bool:
         values = {"this_key": record.key, "expected": record.version} | _times(now)
         try:
-            return self._run(self._sql.touch, values, _count, waits=False) == 1
+            return self._run(self._sql.touch, values, _count, nothing=0, waits=False) == 1
         except OperationalError as error:
             if _is_locked(error):
                 return False
@@ -240,18 +246,37 @@ class SQLAlchemyStore:
             return Write(Outcome.GONE)
         return Write(Outcome.CONFLICT, current)
 
-    def _run(self, statement: Executable, values: Values, answer: Answer[T], *, waits: bool = True) -> T:
-        """Run a statement; the one place that knows what is worth another try."""
+    def _insert(self, values: Values) -> None:
+        """Run the one statement that needs the table, and make it if it is not there."""
         self._leave_the_parents_connections()
         try:
-            return self._run_once(statement, values, answer, waits)
+            self._run_once(self._sql.insert, values, _count)
+        except (OperationalError, ProgrammingError) as error:
+            if not (_is_before_the_table(error) or _is_before_the_folder(error)):
+                raise
+            self._make_table()
+            self._run_once(self._sql.insert, values, _count)
+        self._is_there = True
+
+    def _run(self, statement: Executable, values: Values, answer: Answer[T], *, nothing: T, waits: bool = True) -> T:
+        """Run a statement; the one place that knows what is worth another try.
+
+        :param nothing: the answer before the table is made. A command that only looks, and may run as another user,
+            must not make the file of a SQLite database.
+        """
+        self._leave_the_parents_connections()
+        if not self._is_there and not _has_file(self.url):
+            return nothing
+        try:
+            found = self._run_once(statement, values, answer, waits=waits)
         except (OperationalError, ProgrammingError) as error:
             if not _is_before_the_table(error):
                 raise
-        self._make_table()
-        return self._run_once(statement, values, answer, waits)
+            return nothing
+        self._is_there = True
+        return found
 
-    def _run_once(self, statement: Executable, values: Values, answer: Answer[T], waits: bool) -> T:
+    def _run_once(self, statement: Executable, values: Values, answer: Answer[T], *, waits: bool = True) -> T:
         with self._engine.connect() as connection:
             if waits or not self._is_sqlite:
                 return answer(connection.execute(statement, values))
@@ -373,8 +398,8 @@ def _first(result: CursorResult[Any]) -> Any:
     return result.first()
 
 
-def _all(result: CursorResult[Any]) -> Sequence[Any]:
-    return result.all()
+def _all(result: CursorResult[Any]) -> list[Any]:
+    return list(result.all())
 
 
 def _count(result: CursorResult[Any]) -> int:
@@ -386,12 +411,16 @@ def _is_locked(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}
 
 
+def _is_before_the_folder(error: DBAPIError) -> bool:
+    """Return whether SQLite could not make its file: SQLITE_CANTOPEN."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == 14
+
+
 def _is_before_the_table(error: DBAPIError) -> bool:
-    """Return whether a statement failed since the table is not there yet, or the folder of its SQLite file."""
+    """Return whether a statement failed since the table is not there yet."""
     driver_error = error.orig
     return (
         "no such table" in str(driver_error)
-        or getattr(driver_error, "sqlite_errorcode", 0) & 0xFF == 14  # SQLITE_CANTOPEN
         or getattr(driver_error, "sqlstate", "") == "42P01"  # PostgreSQL's undefined_table
         or (driver_error is not None and driver_error.args[:1] == (1146,))  # MariaDB's ER_NO_SUCH_TABLE
     )
@@ -426,6 +455,17 @@ def _usable(text: str | URL, folder: Path) -> URL:
             "SESSIONKIT_STORE must not be SQLite in memory, a database for each thread. Use 'memory:' or a file."
         )
     return url if name.startswith("file:") else url.set(database=str((folder / name).absolute()))
+
+
+def _has_file(url: URL) -> bool:
+    """Return whether there is a database to ask: of any but SQLite, that is for its server to say."""
+    name = url.database or ""
+    return url.get_backend_name() != "sqlite" or name.startswith("file:") or os.path.exists(name)
+
+
+def _dispose(engine: Engine, pid: int) -> None:
+    if os.getpid() == pid:
+        engine.dispose()
 
 
 def _sync_less_often_in_wal(connection: Any, _: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import re
@@ -91,12 +92,16 @@ def test_nothing_is_made_before_the_first_use(path: Path) -> None:
     assert store.load(a_key(0), now=NOW) is not None
 
 
-@pytest.mark.parametrize("call", ["load", "create", "replace", "delete", "list_owner", "purge", "count_ended"])
-def test_any_first_call_makes_the_table(call: str, path: Path) -> None:
+@pytest.mark.parametrize("has_file", [False, True])
+@pytest.mark.parametrize("call", ["load", "replace", "delete", "list_owner", "purge", "count_ended"])
+def test_what_only_looks_makes_no_table(call: str, path: Path, has_file: bool) -> None:
+    """``flask sessions purge`` may run as another user, whose file the application could not write to."""
+    if has_file:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE other (id)")
     store, record = SQLAlchemyStore(f"sqlite:///{path}"), a_record()
     calls: dict[str, Callable[[], object]] = {
         "load": lambda: store.load(record.key, now=NOW, touch_every=0.0),
-        "create": lambda: store.create(record),
         "replace": lambda: store.replace(record, expected=None, now=NOW).outcome,
         "delete": lambda: store.delete(record.key),
         "list_owner": lambda: store.list_owner(OWNER, now=NOW),
@@ -104,8 +109,38 @@ def test_any_first_call_makes_the_table(call: str, path: Path) -> None:
         "count_ended": lambda: store.count_ended(now=NOW),
     }
 
-    assert calls[call]() in (None, True, False, Outcome.GONE, [], 0)
-    assert told(path, "SELECT count(*) FROM sessionkit_records")
+    assert calls[call]() in (None, False, Outcome.GONE, [], 0)
+    assert path.exists() == has_file
+    if has_file:
+        assert told(path, "SELECT name FROM sqlite_master") == [("other",)]
+
+
+def test_the_first_create_makes_the_table(path: Path) -> None:
+    store = SQLAlchemyStore(f"sqlite:///{path}")
+
+    assert store.create(a_record()) is True
+    assert told(path, "SELECT count(*) FROM sessionkit_records") == [(1,)]
+
+
+def test_a_table_that_went_away_is_made_again(path: Path) -> None:
+    store = SQLAlchemyStore(f"sqlite:///{path}")
+    store.create(a_record(0))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE sessionkit_records")
+
+    assert store.load(a_key(0), now=NOW) is None
+    assert store.create(a_record(1)) is True
+
+
+def test_a_store_that_is_let_go_closes_its_connections(path: Path) -> None:
+    store = SQLAlchemyStore(f"sqlite:///{path}")
+    store.create(a_record())
+    pool = store._engine.pool
+
+    del store
+    gc.collect()
+
+    assert pool.checkedin() == 0  # type: ignore[attr-defined]  # the pool of a file is a QueuePool
 
 
 def test_a_table_that_is_dropped_under_a_running_server_is_made_again(store: SQLAlchemyStore, path: Path) -> None:
