@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 #: A record that is authenticated and not encrypted: version, key id, payload, MAC.
 _AUTHENTICATED = b"\x11"
@@ -16,16 +15,24 @@ _MAC = 32
 _SALT = b"flask_sessionkit/1"
 
 
-@dataclass(frozen=True, slots=True)
 class _Key:
-    kid: bytes
-    mac: bytes = field(repr=False)  # reporters of errors show the variables of a frame
+    """A key for MACs. Started once and copied for each: to start one takes longer than to hash a session."""
+
+    def __init__(self, kid: bytes, secret: bytes) -> None:
+        self.kid = kid
+        self._started = hmac.new(secret, digestmod="sha256")
 
     @classmethod
     def derive(cls, secret: bytes, *, purpose: bytes, app_id: str) -> _Key:
+        """Return the key of one purpose; nothing that shows the variables of a frame shows it."""
         # The cookie's name, third of the context, is empty for records: it changes with debug and transport.
         context = _prefixed(purpose) + _prefixed(app_id.encode()) + _prefixed(b"")
         return cls(_hkdf(secret, b"kid", context, 4), _hkdf(secret, b"mac", context, 32))
+
+    def mac(self, message: bytes) -> bytes:
+        mac = self._started.copy()
+        mac.update(message)
+        return mac.digest()
 
 
 class KeyRing:
@@ -46,7 +53,7 @@ class KeyRing:
         """Return a payload bound to a record's key by a MAC under the current secret."""
         current = self._records[0]
         body = _AUTHENTICATED + current.kid + payload
-        return body + _mac(current.mac, key, body)
+        return body + current.mac(_bound(key, body))
 
     def open(self, sealed: bytes, *, key: str) -> bytes | None:
         """Return the payload, or ``None`` for anything that no secret of the ring sealed for this very key."""
@@ -56,18 +63,18 @@ class KeyRing:
         kid, body, mac = sealed[1:_HEADER], sealed[:-_MAC], sealed[-_MAC:]
         # Key ids have 32 bits: two secrets may share one, so each that fits is tried.
         for candidate in self._records:
-            if candidate.kid == kid and hmac.compare_digest(_mac(candidate.mac, key, body), mac):
+            if candidate.kid == kid and hmac.compare_digest(candidate.mac(_bound(key, body)), mac):
                 return body[_HEADER:]
         return None
 
     def owners(self, user_id: str) -> list[str]:
         """Return the names a store knows a user by, 32 hex characters each: the current secret's first."""
         user = user_id.encode()
-        return [hmac.digest(key.mac, user, "sha256")[:16].hex() for key in self._users]
+        return [key.mac(user)[:16].hex() for key in self._users]
 
 
-def _mac(key: bytes, record_key: str, body: bytes) -> bytes:
-    return hmac.digest(key, _prefixed(record_key.encode()) + body, "sha256")
+def _bound(record_key: str, body: bytes) -> bytes:
+    return _prefixed(record_key.encode()) + body
 
 
 def _hkdf(secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
