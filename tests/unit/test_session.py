@@ -374,9 +374,7 @@ def test_the_same_user_again_is_no_login() -> None:
     assert session["cart"] == [1]
 
 
-@pytest.mark.parametrize(
-    "wrong", [True, False, 1.5, b"bob", ["bob"], {"id": 1}, object(), "\ud800", "a\udfff"], ids=ascii
-)
+@pytest.mark.parametrize("wrong", [True, False, 1.5, b"bob", ["bob"], {"id": 1}, object(), "\ud800", "a\udfff"])
 def test_what_can_name_nobody_is_refused_and_changes_nothing(wrong: Any) -> None:
     session, _ = signed_in()
     with pytest.raises(UnsupportedType, match=r"session\['_user_id'\] names the user"):
