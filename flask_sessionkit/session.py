@@ -431,16 +431,22 @@ class Session(SessionMixin):
             _user_id(key, value)
         self._put(key, value)
         self._follow_identity(named)
-        # A remembered user who typed the password after all: a login, with its new token.
-        if key == _FRESH and value is True and was_fresh is False and self._user and self._user == self._named_user():
-            self.log_in(Login(self._user))
+        # The password was typed again: by a remembered user, or with Flask-Login's login_user, which writes both keys.
+        is_retyped = was_fresh is False or not self._assigned.isdisjoint(self._identity_keys)
+        if key == _FRESH and value is True and is_retyped and self._user and self._user == self._named_user():
+            self._log_in_once(self._user)
 
     def _follow_identity(self, before: str | None) -> None:
         after = self._named_user()
         if after is not None and after != before:
-            self.log_in(Login(after))
+            self._log_in_once(after)
         elif after is None and before is not None and before == self._user:
             self._unbind()
+
+    def _log_in_once(self, user: str) -> None:
+        # A login of this request may know the stamp already, and a form's token that was made after it stays.
+        if self._login is None or self._login.user != user:
+            self.log_in(Login(user))
 
     def _named_user(self) -> str | None:
         for key in self._identity_keys:
