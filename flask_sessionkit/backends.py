@@ -34,6 +34,9 @@ class Found(Struct, frozen=True):
     contents: Contents | None
     record: Record
 
+    def __repr__(self) -> str:
+        return "<Found>"  # reporters of errors show the variables of a frame, and this holds a token
+
     @property
     def version(self) -> Version:
         """The version that was read or written."""

@@ -46,6 +46,9 @@ class Circumstances(Struct, frozen=True):
     device: Callable[[], tuple[str, str]]
     forget_csrf: Callable[[], None]
 
+    def __repr__(self) -> str:
+        return "<Circumstances>"  # reporters of errors show the variables of a frame, and this holds tokens
+
     def limits(self, data: Mapping[str, bytes]) -> Limits:
         """Return today's limits of a session with this data."""
         return self.rules.timeouts.limits(permanent=is_permanent(data), permanent_idle=self.permanent_idle)

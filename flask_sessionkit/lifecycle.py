@@ -59,6 +59,9 @@ class Farewell(Struct, frozen=True):
     is_permanent: bool = False
     lasts: float = 0.0
 
+    def __repr__(self) -> str:
+        return "<Farewell>"  # reporters of errors show the variables of a frame, and this holds a token
+
 
 class _Status(Enum):
     READ = auto()

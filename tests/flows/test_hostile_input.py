@@ -21,6 +21,7 @@ from dataclasses import replace as changed
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -594,6 +595,31 @@ def test_the_session_object_shows_no_token(site: Site, form: Callable[[Any], str
     shown = site.ask(token, lambda: (look(), form(session._get_current_object()))[1]).value  # type: ignore[attr-defined]
 
     assert token not in shown
+
+
+def test_no_frame_of_ours_shows_a_token(site: Site) -> None:
+    """Reporters of errors (Sentry, Flask's own debugger) show the variables of every frame."""
+    token = site.token(both(login("alice"), put(v=1)))
+    shown: list[str] = []
+
+    def spy(frame: FrameType, event: str, arg: object) -> None:
+        place = frame.f_code.co_filename
+        if event == "return" and "flask_sessionkit/" in place and "/testing/" not in place:
+            shown.extend(
+                f"{frame.f_code.co_qualname}: {name}" for name, value in frame.f_locals.items() if holds(value)
+            )
+
+    def holds(value: object) -> bool:
+        """Not of bare texts: what handles tokens has them."""
+        return not isinstance(value, str | list | tuple | dict) and token in repr(value)
+
+    sys.setprofile(spy)
+    try:
+        site.ask(token, both(put(v=2), lambda: session.regenerate()))  # type: ignore[attr-defined]
+    finally:
+        sys.setprofile(None)
+
+    assert shown == []
 
 
 def test_neither_data_nor_lists_hold_a_token_and_a_handle_opens_nothing(site: Site) -> None:
