@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from flask import g, has_app_context, request
@@ -32,6 +33,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flask_sessionkit")
 
+#: All that Flask is told about its cookie.
+_cookie_settings = itemgetter(
+    "SESSION_COOKIE_NAME",
+    "SESSION_COOKIE_DOMAIN",
+    "SESSION_COOKIE_PATH",
+    "SESSION_COOKIE_HTTPONLY",
+    "SESSION_COOKIE_SECURE",
+    "SESSION_COOKIE_PARTITIONED",
+    "SESSION_COOKIE_SAMESITE",
+    "APPLICATION_ROOT",
+    "DEBUG",
+    "TESTING",
+)
 #: Seconds until a client may ask again when the store could not answer.
 RETRY_AFTER = 5
 
@@ -55,7 +69,7 @@ class SessionKitInterface(SessionInterface):
         self._stamp_of = stamp_of
         self._keyed: tuple[object, ServerBackend] | None = None
         self._has_told_of_http = False
-        self._latest_cookie: Cookie | None = None
+        self._cookie_sent_under: tuple[object, ...] | None = None
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -184,8 +198,8 @@ class SessionKitInterface(SessionInterface):
     def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
         is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
         if farewell.token is not None and (farewell.must_send or is_refresh or self._is_outdated(app, session)):
-            self._latest_cookie = self._cookie(app)
-            self._latest_cookie.send(
+            self._cookie_sent_under = _cookie_settings(app.config)
+            self._cookie(app).send(
                 response,
                 farewell.token,
                 lasts=farewell.lasts if farewell.is_permanent else None,
@@ -207,7 +221,7 @@ class SessionKitInterface(SessionInterface):
     def _is_outdated(self, app: Flask, session: Session) -> bool:
         # Flask sends its cookie with every change, which carries changed settings to the browser. Ours has nothing else
         # to tell, and could arrive after the newer one of a login: it goes only where the settings did change.
-        return session.modified and self._latest_cookie not in (None, self._cookie(app))
+        return session.modified and self._cookie_sent_under not in (None, _cookie_settings(app.config))
 
     def _tell_of_http(self, app: Flask) -> None:
         if self._has_told_of_http or not self._is_hardened(app) or not request or request.is_secure:
