@@ -18,10 +18,17 @@ from .timing import machine
 
 _FLASK = "import flask"
 _OURS = "import flask, flask_sessionkit"
-_APP = "import flask, flask_sessionkit; app = flask.Flask('shop'); app.secret_key = '7f3b0c59e1d24a68' * 4"
-_FILES = f"{_APP}; flask_sessionkit.SessionKit(app)"
-_SQLITE = f"{_APP}; import sqlalchemy"
-_ON_SQLITE = f"{_SQLITE}; app.config['SESSIONKIT_STORE'] = 'sqlite:///s.db'; flask_sessionkit.SessionKit(app)"
+_SQLALCHEMY = "import sqlalchemy"
+_APP = """
+import flask, flask_sessionkit, time
+app = flask.Flask("shop")
+app.config.update(SECRET_KEY="7f3b0c59e1d24a68" * 4, SESSIONKIT_STORE={url!r})
+before = time.process_time()
+flask_sessionkit.SessionKit(app)
+print(1000 * (time.process_time() - before))
+"""
+_ON_FILES = _APP.format(url="file:")
+_ON_SQLITE = f"{_SQLALCHEMY}\n{_APP.format(url='sqlite:///sessions.db')}"
 
 
 def main() -> None:
@@ -30,38 +37,34 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     rounds = parser.parse_args().rounds
     print(machine("flask", "cryptography", "msgspec"))
-    print(f"{rounds} rounds of a process each; medians of the differences; CPU time in ms\n")
-    programs = [_FLASK, _OURS, _APP, _FILES]
-    if _runs("import sqlalchemy"):
-        programs += [_SQLITE, _ON_SQLITE]
-    costs: dict[str, list[float]] = {program: [] for program in programs}
+    print(f"{rounds} rounds of a process each; medians; CPU time in ms\n")
+    imports: dict[str, list[float]] = {_FLASK: [], _OURS: []}
+    kits: dict[str, list[float]] = {_ON_FILES: []} | ({_ON_SQLITE: []} if _runs(_SQLALCHEMY) else {})
     with TemporaryDirectory() as bytecode:
-        for program in programs:
-            _cpu(program, bytecode)  # as an installation leaves it: compiled
+        for program in (*imports, *kits):
+            _run(program, bytecode)  # leaves everything compiled, as an installation does
         for turn in range(rounds):
-            first = turn % len(programs)
-            for program in programs[first:] + programs[:first]:
-                costs[program].append(_cpu(program, bytecode))
-
-    def less(this: str, that: str) -> float:
-        return median(map(sub, costs[this], costs[that]))
-
-    print(f"  {median(costs[_FLASK]):7.1f}  a process that imports flask")
-    print(f"  {less(_OURS, _FLASK):+7.1f}  import flask_sessionkit")
-    print(f"  {less(_FILES, _APP):+7.1f}  SessionKit(app), on files, the first time")
-    if _SQLITE in costs:
-        print(
-            f"  {less(_ON_SQLITE, _SQLITE):+7.1f}  SessionKit(app), on SQLite, the first time, after import sqlalchemy"
-        )
+            for program in (_FLASK, _OURS) if turn % 2 else (_OURS, _FLASK):
+                imports[program].append(_run(program, bytecode)[0])
+            for program, told in kits.items():
+                told.append(float(_run(program, bytecode)[1]))
+    print(f"  {median(imports[_FLASK]):7.1f}  a process that imports flask")
+    print(f"  {median(map(sub, imports[_OURS], imports[_FLASK])):+7.1f}  import flask_sessionkit as well")
+    print(f"  {median(kits[_ON_FILES]):7.1f}  SessionKit(app) on files, the first in a process")
+    if _ON_SQLITE in kits:
+        print(f"  {median(kits[_ON_SQLITE]):7.1f}  SessionKit(app) on SQLite, the same, after import sqlalchemy")
 
 
-def _cpu(program: str, bytecode: str) -> float:
+def _run(program: str, bytecode: str) -> tuple[float, str]:
+    """Return the CPU time of a process, and what it printed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = bytecode
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment)  # noqa: S603  # programs of this file
+    done = subprocess.run(  # noqa: S603  # programs of this file
+        [sys.executable, "-c", program], check=True, env=environment, capture_output=True, text=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), done.stdout
 
 
 def _runs(program: str) -> bool:
