@@ -349,6 +349,17 @@ def test_a_remember_cookie_is_no_fresh_login(client: FlaskClient) -> None:
     assert client.post("/sudo").status_code == 303
 
 
+def test_a_login_that_flask_login_calls_stale_is_not_fresh(client: FlaskClient) -> None:
+    """Its "basic" protection does so when the browser looks like another one."""
+    client.post("/login")
+    assert client.post("/sudo").status_code == 200
+    with client.session_transaction() as current:
+        current["_fresh"] = False
+
+    assert client.get("/private/x").status_code == 200
+    assert client.post("/sudo").status_code == 303
+
+
 def test_nobody_is_not_fresh(client: FlaskClient) -> None:
     assert client.post("/sudo").status_code == 303
 

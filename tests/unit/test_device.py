@@ -65,6 +65,11 @@ def test_every_single_byte_changed_raises_nothing() -> None:
             Device.decode(whole[:place] + bytes([value]) + whole[place + 1 :])
 
 
+@pytest.mark.parametrize("form", [0, 2, 255])
+def test_another_format_is_none(form: int) -> None:
+    assert Device.decode(bytes([form]) + Device(LINEAGE, 1.7e9, "agent", "::1").encode()[1:]) is None
+
+
 @pytest.mark.parametrize("row", [["l", 1.0, "", ""], [b"", "1", "", ""], [b"", 1.0, b"", ""], [b"", 1.0, ""], {}, 7])
 def test_another_type_is_none(row: object) -> None:
     """It lies beside the seal: a list of devices must not fail for what somebody wrote there."""

@@ -106,6 +106,7 @@ def test_times_further_ahead_are_not() -> None:
 
     assert replace(A_SESSION, created_at=ahead).is_from_future(NOW)
     assert replace(A_SESSION, login_at=ahead).is_from_future(NOW)
+    assert replace(A_SESSION, created_at=ahead, login_at=NOW).is_from_future(NOW)
     assert settled(ahead, NOW) == NOW
 
 

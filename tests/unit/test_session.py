@@ -541,6 +541,16 @@ def test_a_failed_response_keeps_no_data_and_no_login_but_ends() -> None:
     assert session.draft(failed=True).ended is Reason.LOGOUT
 
 
+def test_a_failed_response_clears_all_the_same() -> None:
+    session, visit = signed_in("alice", cart=1)
+    session.clear()
+    session["after"] = 1
+    draft = session.draft(failed=True)
+
+    assert (draft.unbound, draft.user, draft.data_of) == (True, None, None)
+    assert draft.changes.over(visit.kept.data) == {}
+
+
 def test_a_failed_response_unbinds_all_the_same() -> None:
     session, _ = signed_in("alice", cart=1)
     del session["_user_id"]
