@@ -61,6 +61,13 @@ def test_the_function_sees_what_the_view_changed_before(site: Site) -> None:
     assert site.ask(token, view).value == {"n": 10}
 
 
+def test_what_the_function_makes_of_a_value_that_the_view_changed_is_what_is_kept(site: Site) -> None:
+    token = site.token(put(n=1))
+
+    assert site.ask(token, both(put(n=10), bump(), look)).value == Seen(None, {"n": 11})
+    assert site.seen(token) == Seen(None, {"n": 11})
+
+
 def test_it_runs_again_on_what_another_request_wrote(site: Site) -> None:
     """CC-05."""
     token = site.token(put(n=0))

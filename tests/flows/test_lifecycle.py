@@ -1156,6 +1156,46 @@ def test_raising_a_timeout_does_not_lengthen_a_session_until_it_is_written(make_
     assert raised.seen(token) == NOBODY
 
 
+def test_raising_the_absolute_timeout_does_not_lengthen_a_session_that_lives(make_site: MakeSite) -> None:
+    """TO-02: also not where it is written under the new setting."""
+    token = make_site(SESSIONKIT_ABSOLUTE_TIMEOUT=3600).token(both(login("ann"), put(n=0)))
+    raised = make_site()
+
+    for n in range(3):
+        raised.clock.tick(1000)
+        raised.ask(token, put(n=n))
+    raised.clock.tick(600)
+
+    assert raised.ask(token, both(look, ended_because)).value == "absolute"
+
+
+def test_why_a_session_ended_is_told_for_a_minute_though_it_ended_long_ago(site: Site) -> None:
+    """A purge leaves the word of it where it is."""
+    token = site.token(login("ann"))
+    site.clock.tick(7200)
+
+    assert site.ask(token, both(look, ended_because)).value == "idle"
+    assert site.outside(site.kit.purge) == 0
+    site.clock.tick(59)
+    assert site.ask(token, ended_because).value == "idle"
+
+
+@pytest.mark.parametrize("leave", [*ELSEWHERE.values(), *KNOWN], ids=[*ELSEWHERE, "logout", "login", "renewal"])
+def test_what_an_end_leaves_in_the_store_says_nothing_of_the_user(
+    site: Site, leave: Callable[[Site, str], None]
+) -> None:
+    token = site.token(both(login("ann"), put(cart=1)))
+    leave(site, token)
+    site.seen(token)
+
+    record = site.store.load(key_of(token, "flows"), now=site.clock.now())
+
+    assert record is not None
+    assert (record.owner, record.info) == (None, b"")
+    assert b"ann" not in record.payload
+    assert b"cart" not in record.payload
+
+
 def test_the_stores_own_expiry_is_not_the_only_check(site: Site, store: PausingStore) -> None:
     """TO-07: who can write to the store lengthens the idle window at most, and never the absolute one."""
     token = site.token(login("ann"))
