@@ -162,6 +162,13 @@ def test_a_key_that_the_view_removed_and_the_function_set_is_there(site: Site) -
     assert site.seen(token) == Seen(None, {"n": 1, "other": 1})
 
 
+def test_a_key_that_the_view_removed_before_stays_removed(site: Site) -> None:
+    token = site.token(put(n=1, gone=1))
+
+    assert site.ask(token, both(drop("gone"), bump(), look)).value == Seen(None, {"n": 2})
+    assert site.seen(token) == Seen(None, {"n": 2})
+
+
 def test_a_clear_before_it_takes_the_rest_and_leaves_what_it_saved(site: Site) -> None:
     token = site.token(put(n=5, other=1))
 

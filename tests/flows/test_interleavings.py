@@ -158,6 +158,21 @@ def test_2_a_renewal_behind_the_cursor_does_not_escape_a_revocation(site: Site) 
     assert site.live_records() == []
 
 
+def test_2_a_login_after_the_call_is_not_chased(site: Site) -> None:
+    """Else a user who keeps logging in would keep the revocation running."""
+    old = site.token(login("ann"))
+    gap = pausing(site).pause_before("list_owner", nth=3)  # the first pass is over
+
+    running = in_thread(roster(site, []).revoke_user, "ann")
+    with gap:
+        site.clock.tick(1)
+        new = site.token(login("ann"))
+
+    assert running.result() == 1
+    assert site.dead(old)
+    assert site.seen(new).user == "ann"
+
+
 def test_2_a_renewal_that_was_under_way_fails_and_leaves_no_record(site: Site) -> None:
     token = site.token(login("ann"))
 
