@@ -27,7 +27,11 @@ def purge(batch: int, dry_run: bool) -> None:
     try:
         expired = store.count_ended(now=clock.now()) if isinstance(store, CountsEnded) else None
         if dry_run:
-            click.echo("This store cannot count." if expired is None else f"{expired} expired; nothing removed.")
+            click.echo(
+                "This store cannot count; run without --dry-run to remove what has expired."
+                if expired is None
+                else f"{expired} expired; nothing removed."
+            )
         elif sys.stdout.isatty() and expired is not None:
             with click.progressbar(length=expired, label="Purging") as bar:
                 removed = kit.purge(batch=batch, on_batch=bar.update)

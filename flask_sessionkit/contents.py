@@ -49,6 +49,10 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
     target: str | None = None
     data: dict[str, bytes] = {}  # a Struct copies it for each instance
 
+    def __repr__(self) -> str:
+        # No data, user or stamp: a repr ends up in logs.
+        return f"<Contents: {self.kind.name.lower()}, {len(self.data)} keys>"
+
     def encode(self) -> bytes:
         """Return the bytes to seal."""
         return _FORMAT + _encoder.encode(self)

@@ -100,7 +100,7 @@ class SessionKit:
     def revoke_user(self, user_id: str | int, *, keep_current: bool = False) -> int:
         """End all of a user's sessions, at once; return how many that were.
 
-        A login of the same instant stays, and a request under way brings nothing back.
+        A login that is made after the call stays, and a request under way brings nothing back.
 
         :param keep_current: spare the session of this request, which goes on under a new token.
         :raises StoreError: the store cannot answer.

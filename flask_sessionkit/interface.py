@@ -25,7 +25,7 @@ from .sealing import KeyRing
 from .secret_keys import secrets_of, weaknesses
 from .session import Session
 from .signals import session_ended
-from .stores.base import Store
+from .stores.base import Capability, Store
 from .transport import Cookie, tokens_in
 
 if TYPE_CHECKING:
@@ -112,6 +112,10 @@ class SessionKitInterface(SessionInterface):
             ring = KeyRing(secrets, app_id=app_id)
             backend = ServerBackend(self.store, ring, app_id=app_id, max_size=self.settings.max_size)
             self._keyed = (named, backend)
+            if is_strict and Capability.DURABLE not in self.store.capabilities:
+                _log.warning(
+                    "Sessions end with this process and no other one sees them. Set SESSIONKIT_STORE to a durable store."
+                )
         return self._keyed[1]
 
     # Flask's own questions about the cookie. In debug and testing, and with SESSIONKIT_SECURE_COOKIE off, its answers.

@@ -235,7 +235,7 @@ class Visit:
             new = self._create(self._new(draft, data))
         else:
             seen_at = old.record.seen_at if self._circumstances.is_passive else None
-            new = self._create(self._renewed(_contents(old), draft, data), seen_at=seen_at)
+            new = self._create(self._renewed(_contents(old), draft, data), seen_at=seen_at, info=old.record.info)
 
         lost: list[str] = []
 
@@ -395,9 +395,8 @@ class Visit:
             return revised
         return replace(revised, stamp=self._stamp(Login(contents.user)))
 
-    def _create(self, contents: Contents, *, seen_at: float | None = None) -> Found:
-        info = b""
-        if contents.user is not None:
+    def _create(self, contents: Contents, *, seen_at: float | None = None, info: bytes = b"") -> Found:
+        if contents.user is not None and not info:
             info = Device(contents.lineage, contents.login_at, *self._circumstances.device()).encode()
         return self._backend.create(contents, seen_at=self._clock.now() if seen_at is None else seen_at, info=info)
 

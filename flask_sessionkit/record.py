@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -25,14 +25,15 @@ class Record:
     :param version: drawn anew by the caller for each write.
     """
 
-    key: str
-    payload: bytes
+    # Neither is shown: a repr ends up in logs.
+    key: str = field(repr=False)
+    payload: bytes = field(repr=False)
     created_at: float
     seen_at: float
     idle: float
     absolute_at: float
     owner: str | None
-    info: bytes
+    info: bytes = field(repr=False)
     version: Version
 
     @property

@@ -303,9 +303,9 @@ def test_the_readme_has_one_command_for_the_tests_and_one_for_the_example() -> N
 
 def test_the_page_prints_what_the_commands_print(tmp_path: Path) -> None:
     clock, memory = FrozenClock(), MemoryStore()
-    (tmp_path / "file").touch()
-    in_a_file = f"{tmp_path}/file/sessions.db"
-    sqlite, broken = SQLAlchemyStore(f"sqlite:///{tmp_path}/sessions.db"), SQLAlchemyStore(f"sqlite:///{in_a_file}")
+    a_folder = f"{tmp_path}/broken.db"
+    Path(a_folder).mkdir()
+    sqlite, broken = SQLAlchemyStore(f"sqlite:///{tmp_path}/sessions.db"), SQLAlchemyStore(f"sqlite:///{a_folder}")
     apps = {"shop": an_app(memory, clock), "shop_on_sqlite": an_app(sqlite), "broken": an_app(broken)}
     for name in ("ann", "bob", "cid"):
         assert apps["shop"].test_client().post(f"/login/{name}").status_code == 200
@@ -316,10 +316,9 @@ def test_the_page_prints_what_the_commands_print(tmp_path: Path) -> None:
     for app, arguments, printed in runs:
         result = apps[app].test_cli_runner().invoke(args=arguments.split(), prog_name="flask")
 
-        said = result.output.replace(in_a_file, "/srv/shop/sessions.db")
+        said = result.output.replace(a_folder, "/srv/shop/sessions.db")
         assert said.split() == printed.split(), arguments
         assert result.exit_code == (app == "broken")
-    sqlite._engine.dispose()  # Python 3.13 warns of a connection that is left to the collector
 
 
 def test_the_page_names_every_command_and_option() -> None:

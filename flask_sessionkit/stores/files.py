@@ -54,13 +54,17 @@ class FileStore:
     Nothing is made before the first write. No link inside the folder is followed.
 
     :param folder: needs not exist; its parent is made too. Nobody else may own it or write to it.
+    :param sync: wait for the disk at each write, so that a power cut undoes nothing that was answered; a write then
+        costs what the disk takes. Without it a crash of the process or a ``kill -9`` loses nothing, and a power cut
+        may bring back what lay there some seconds before, as with the file sessions of Django and Flask-Session.
     """
 
     capabilities: Capability = Capability.INDEX | Capability.PURGE | Capability.DURABLE
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: bool = False) -> None:
         self.folder: Final = Path(folder).absolute()
         self._root = str(self.folder)
+        self._syncs = sync
         self._trusted: set[str] = set()
         self._purge_from = ""
 
@@ -288,14 +292,26 @@ class FileStore:
                 while data:
                     data = data[os.write(descriptor, data) :]
                 _date(descriptor, path, min(seen_at + record.idle, record.absolute_at))
-                _to_disk(descriptor)
+                if self._syncs:
+                    _to_disk(descriptor)
             finally:
                 os.close(descriptor)
             _move(path, self._path(record.key))
+            if self._syncs:
+                self._note_move(stripe)
         except BaseException:
             with suppress(OSError):
                 os.unlink(path)
             raise
+
+    def _note_move(self, stripe: str) -> None:
+        """Bring a folder to the disk: a file's move is a change of what it lies in."""
+        if sys.platform != "win32":
+            descriptor = os.open(f"{self._root}/{stripe}", os.O_RDONLY | _SAFELY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     # The index
 

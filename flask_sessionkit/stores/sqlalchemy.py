@@ -202,7 +202,7 @@ class SQLAlchemyStore:
         """Return an owner's live records, without payload, in key order; see ``Store.list_owner``."""
         values = {"this_owner": owner, "now": now, "after": after or "", "most": limit}
         found: list[Any] = self._run(self._sql.list, values, _all, nothing=[])
-        return [Record(row[0], b"", *row[1:]) for row in found]
+        return [record for key, *fields in found if (record := _record_of(key, b"", *fields))]
 
     @_as_store_error
     def purge(self, *, now: float, limit: int = 1000) -> Purged:
@@ -227,7 +227,7 @@ class SQLAlchemyStore:
 
     def _load(self, key: str) -> Record | None:
         row = self._run(self._sql.load, {"this_key": key}, _first, nothing=None)
-        return None if row is None else Record(*row)
+        return None if row is None else _record_of(*row)
 
     def _touch(self, record: Record, now: float) -> bool:
         values = {"this_key": record.key, "expected": record.version} | _times(now)
@@ -374,6 +374,14 @@ class _Statements:
 
 def _earlier(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
     return case((one < other, one), else_=other)
+
+
+def _record_of(key: str, payload: Any, *fields: Any) -> Record | None:
+    """Return a row as a record; ``None`` for values of other types, which SQLite takes into any column."""
+    *times, owner, info, version = fields
+    texts = (payload, info, version)
+    is_whole = all(isinstance(at, float) for at in times) and all(isinstance(text, bytes) for text in texts)
+    return Record(key, payload, *fields) if is_whole and isinstance(owner, str | None) else None
 
 
 def _times(now: float) -> Values:

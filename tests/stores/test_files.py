@@ -241,9 +241,9 @@ def test_a_killed_writer_leaves_the_old_or_the_new_contents(store: FileStore, pa
 
 @pytest.mark.parametrize("call", ["write", "utime", "fdatasync", "rename"])
 def test_a_write_that_fails_leaves_the_old_contents_and_no_litter(
-    call: str, store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    call: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = a_record()
+    store, record = FileStore(path, sync=True), a_record()
     store.create(record)
     before, descriptors = files_in(path), len(os.listdir("/proc/self/fd"))
 
@@ -263,6 +263,21 @@ def test_a_write_that_fails_leaves_the_old_contents_and_no_litter(
     assert store.load(record.key, now=NOW) == record
     assert files_in(path) == before
     assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.mark.parametrize("syncs", [False, True])
+def test_a_write_waits_for_the_disk_where_that_is_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, syncs: bool
+) -> None:
+    store, record = FileStore(path, sync=syncs), a_record()
+    store.create(record)
+    waited: list[bool] = []
+    monkeypatch.setattr("flask_sessionkit.stores.files._to_disk", lambda fd: waited.append(False))
+    monkeypatch.setattr(os, "fsync", lambda fd: waited.append(stat.S_ISDIR(os.fstat(fd).st_mode)))
+
+    store.replace(dataclasses.replace(record, version=a_version()), expected=record.version, now=NOW)
+
+    assert waited == ([False, True] if syncs else [])
 
 
 def test_a_short_write_is_gone_on_with(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:

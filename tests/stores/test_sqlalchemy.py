@@ -388,3 +388,17 @@ def test_a_child_uses_no_connection_of_its_parent(store: SQLAlchemyStore) -> Non
     assert store.load(a_key(0), now=NOW) is not None
     with store._engine.connect() as connection:
         assert id(connection.connection.dbapi_connection) == parents
+
+
+@pytest.mark.parametrize("column", ["payload", "created_at", "seen_at", "idle", "absolute_at", "info", "version"])
+def test_a_row_of_other_types_is_no_record(store: SQLAlchemyStore, path: Path, column: str) -> None:
+    """SQLite takes any value into any column, so whoever can write to the file chooses the types."""
+    store.create(a_record(owner=OWNER))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE sessionkit_records SET {column} = 'text'")  # noqa: S608  # a name of this test
+        connection.commit()
+
+    assert store.load(a_key(0), now=NOW, touch_every=0.0) is None
+    assert store.replace(a_record(version=a_version()), expected=a_record().version, now=NOW).outcome is Outcome.GONE
+    assert len(store.list_owner(OWNER, now=NOW)) == (1 if column == "payload" else 0)
+    assert store.delete(a_key(0)) is True

@@ -148,7 +148,10 @@ def test_a_store_that_cannot_count_is_purged_all_the_same() -> None:
     office = Office(PausingStore(MemoryStore()))
     office.fill(ended=4, live=0)
 
-    assert office.run("purge", "--dry-run").output == "This store cannot count.\n"
+    assert (
+        office.run("purge", "--dry-run").output
+        == "This store cannot count; run without --dry-run to remove what has expired.\n"
+    )
     assert office.run("purge").output == "4 removed.\n"
 
 
