@@ -114,7 +114,7 @@ class SessionKitInterface(SessionInterface):
             self._keyed = (named, backend)
             if is_strict and Capability.DURABLE not in self.store.capabilities:
                 _log.warning(
-                    "Sessions end with this process and no other one sees them. Set SESSIONKIT_STORE to a durable store."
+                    "Sessions end with this process, and no other sees them. Set SESSIONKIT_STORE to a durable store."
                 )
         return self._keyed[1]
 

@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NoReturn, Protocol, Self, TypeVar
-from uuid import UUID
 
 from flask.sessions import SessionMixin
 from msgspec.structs import replace
 
-from . import codec
 from .changes import Changes
 from .draft import Draft, Kept, Login
-from .errors import SessionClosed, SessionConflict, SessionKitError, UnsupportedType
-from .names import by_key, name_of
+from .errors import SessionClosed, SessionConflict, SessionKitError
+from .identity import user_id_of, user_named_in
 from .reasons import Reason
+from .values import Values
 
 T = TypeVar("T")
 
@@ -60,8 +59,7 @@ class Session(SessionMixin):
     # Defaults stand on the class: a request that never looks pays for one attribute only.
     _visit: Visit | None = None
     _kept = Kept()
-    #: Values by key; those in ``_encoded`` are still as they were stored. ``None`` until the first look.
-    _items: dict[Any, Any] | None = None
+    _values: Values | None = None
     _identity_keys: tuple[str, ...] = ()
     _user: str | None = None
     _data_of: str | None = None
@@ -71,8 +69,6 @@ class Session(SessionMixin):
     _is_unbound = False
     _was_unbound = False
     _is_cleared = False
-    _is_dropped = False
-    _has_removed = False
     _renews = False
     _restamps = False
     _begins = False
@@ -86,27 +82,19 @@ class Session(SessionMixin):
     # The mapping.
 
     def __getitem__(self, key: str) -> Any:
-        items = self._look()
-        value = items[key]
-        if key in self._encoded:
-            value = items[key] = codec.decode(value)
-            self._encoded.discard(key)
-        return value
+        return self._look()[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._change()
+        values = self._change()
         if key == _FRESH or key in self._identity_keys:
             self._put_identity(key, value)
         else:
-            self._put(key, value)
+            values.put(key, value)
 
     def __delitem__(self, key: str) -> None:
-        items = self._change()
+        values = self._change()
         named = self._named_user() if key in self._identity_keys else None
-        del items[key]
-        self._has_removed = True
-        self._encoded.discard(key)
-        self._assigned.discard(key)
+        values.remove(key)
         if named is not None:
             self._follow_identity(named)
 
@@ -114,7 +102,7 @@ class Session(SessionMixin):
         return iter(self._look())
 
     def __reversed__(self) -> Iterator[str]:
-        return iter(reversed(self._look()))
+        return reversed(self._look())
 
     def __len__(self) -> int:
         return len(self._look())
@@ -133,10 +121,10 @@ class Session(SessionMixin):
         return self
 
     def __repr__(self) -> str:
-        if self._items is None:
+        if self._values is None:
             return "<Session, not looked at>"
         # Names of keys only: values are often secrets, and a repr ends up in logs.
-        return f"<Session of {'a user' if self._user else 'nobody'} with {list(self._items)}>"
+        return f"<Session of {'a user' if self._user else 'nobody'} with {list(self._values)}>"
 
     def copy(self) -> dict[str, Any]:
         """Return the data as a dict of its own; the values are the same objects."""
@@ -160,8 +148,6 @@ class Session(SessionMixin):
     def clear(self) -> None:
         """Remove everything, also what other requests wrote meanwhile, and unbind the user."""
         self._change().clear()
-        self._encoded.clear()
-        self._assigned.clear()
         self._is_cleared = True
         self._data_of = None
         self._unbind()
@@ -244,17 +230,17 @@ class Session(SessionMixin):
         self._change()
         self._ended = Reason.LOGOUT
         self._login = None
-        self._is_unbound = self._is_cleared = self._is_dropped = self._renews = self._restamps = False
+        self._is_unbound = self._is_cleared = self._renews = self._restamps = False
         self._fill(Kept(ended_because=self._kept.ended_because))
         if self._visit is not None:
             self._visit.forget_csrf()
 
     def log_in(self, login: Login) -> None:
         """Bind the session to a user under a new token; see ``login_user``."""
-        items = self._change()
+        values = self._change()
         if self._data_of not in (None, login.user):
-            self._drop_loaded()
-        self._forget_csrf(items)
+            values.keep_own()
+        self._forget_csrf(values)
         self._login = login
         self._user = self._data_of = login.user
         self._is_unbound = False
@@ -293,7 +279,7 @@ class Session(SessionMixin):
     @property
     def is_opened(self) -> bool:
         """Whether the session was looked at; asking is no look."""
-        return self._items is not None
+        return self._values is not None
 
     @property
     def visit(self) -> Visit | None:
@@ -330,46 +316,15 @@ class Session(SessionMixin):
 
         :raises UnsupportedType: a value cannot come back as it went in.
         """
-        items = self._look()
-        if self._modified is False:
-            return Changes()
-        cleared = self._is_cleared or self._is_dropped
-        base = {} if cleared else self._kept.data
-        put = {}
-        for key, value in items.items():
-            if key in self._encoded or (key not in self._assigned and not codec.can_change(value)):
-                continue
-            name, encoded = _encode(key, value)
-            if base.get(name) != encoded:
-                put[name] = encoded
-        removed = frozenset(base.keys() - {*map(name_of, items)}) if self._has_removed else frozenset()
-        return Changes(base, put, removed, cleared)
+        values = self._look()
+        return Changes() if self._modified is False else values.changes()
 
     def rebase(self, kept: Kept, saved: Changes) -> None:
         """Go on from what ``atomic`` saved, keeping what this request changed besides.
 
         :param saved: what the atomic change put and removed.
         """
-        pending, before, items = self.changes(), self._kept.data, self._look()
-        looked_at = {key: items[key] for key in items if key not in self._encoded}
-        assigned, user, data_of = self._assigned, self._user, self._data_of
-        self._fill(kept)
-        self._user, self._data_of = user, data_of
-        for name, key in ((name_of(key), key) for key in looked_at):
-            if name in saved.put or name in saved.removed:
-                continue
-            if name in pending.put or kept.data.get(name) == before.get(name):
-                self._put(key, looked_at[key])
-        # What was only looked at is not this request's own: a login of another user drops it.
-        self._assigned &= assigned
-        for key in list(self._look()):
-            name = name_of(key)
-            if name in saved.put:
-                if pending.cleared:  # made after the clear(), which must not take it along
-                    self._put(key, self[key])
-            elif name in pending.removed or (pending.cleared and name not in pending.put):
-                del self._look()[key]
-                self._encoded.discard(key)
+        self._kept, self._values = kept, self._look().rebased(kept.data, saved)
 
     def scratch(self, data: Mapping[str, bytes]) -> Session:
         """Return a session over other data, for the function of an atomic change; it takes no wishes."""
@@ -391,48 +346,41 @@ class Session(SessionMixin):
 
     # Within.
 
-    def _look(self) -> dict[Any, Any]:
-        if self._items is not None:
-            return self._items
+    def _look(self) -> Values:
+        if self._values is not None:
+            return self._values
         self.accessed = True
         # Filled first: when the store fails, the next look finds an empty session and not a second failure.
-        items = self._fill(Kept())
+        values = self._fill(Kept())
         self._visit = visit = self._first_look()
         self._identity_keys = visit.identity_keys
         kept = visit.find()
-        return self._fill(kept) if kept.data or not kept.is_new or kept.ended_because else items
+        return self._fill(kept) if kept.data or not kept.is_new or kept.ended_because else values
 
-    def _fill(self, kept: Kept) -> dict[Any, Any]:
+    def _fill(self, kept: Kept) -> Values:
         self._kept = kept
         self._user = kept.user
         self._data_of = kept.data_of
-        self._items = items = by_key(kept.data)
-        self._encoded = set(items)
-        self._assigned: set[Any] = set()
-        return items
+        self._values = values = Values(kept.data)
+        return values
 
-    def _change(self) -> dict[Any, Any]:
-        items = self._look()
+    def _change(self) -> Values:
+        values = self._look()
         if self._is_sending:
             raise SessionClosed(
                 "The session was saved before the response began to stream. Change it before the first byte is sent."
             )
         self._modified = True
-        return items
-
-    def _put(self, key: Any, value: Any) -> None:
-        self._look()[key] = value
-        self._assigned.add(key)
-        self._encoded.discard(key)
+        return values
 
     def _put_identity(self, key: str, value: Any) -> None:
-        named, was_fresh = self._named_user(), self.get(_FRESH)
+        values, named, was_fresh = self._look(), self._named_user(), self.get(_FRESH)
         if key in self._identity_keys:
-            _user_id(key, value)
-        self._put(key, value)
+            user_id_of(key, value)
+        values.put(key, value)
         self._follow_identity(named)
         # The password was typed again: by a remembered user, or with Flask-Login's login_user, which writes both keys.
-        is_retyped = was_fresh is False or not self._assigned.isdisjoint(self._identity_keys)
+        is_retyped = was_fresh is False or values.has_put_any(self._identity_keys)
         if key == _FRESH and value is True and is_retyped and self._user and self._user == self._named_user():
             self._log_in_once(self._user)
 
@@ -449,10 +397,7 @@ class Session(SessionMixin):
             self.log_in(Login(user))
 
     def _named_user(self) -> str | None:
-        for key in self._identity_keys:
-            if (user := _user_id(key, self.get(key))) is not None:
-                return user
-        return None
+        return user_named_in(self._look(), self._identity_keys)
 
     def _settled_login(self) -> Login | None:
         # Flask-Login writes _fresh after _user_id, so how fresh a login is can only be told at the end.
@@ -466,22 +411,11 @@ class Session(SessionMixin):
         self._user = None
         self._is_unbound = self._was_unbound = self._kept.user is not None
 
-    def _drop_loaded(self) -> None:
-        """Remove what was loaded, which is another user's. What this request set stays."""
-        items = self._look()
-        for key in [key for key in items if key not in self._assigned]:
-            del items[key]
-        self._encoded.clear()
-        self._is_dropped = True
-
-    def _forget_csrf(self, items: dict[Any, Any]) -> None:
-        if self._visit is None:
-            return
-        if items.pop(self._visit.csrf_key, None) is not None:
-            self._has_removed = True
-            self._encoded.discard(self._visit.csrf_key)
-            self._assigned.discard(self._visit.csrf_key)
-        self._visit.forget_csrf()
+    def _forget_csrf(self, values: Values) -> None:
+        if self._visit is not None:
+            if self._visit.csrf_key in values:
+                values.remove(self._visit.csrf_key)
+            self._visit.forget_csrf()
 
     def _touched(self) -> dict[str, bytes | None]:
         passing = {_FLASHES, self._visit.csrf_key if self._visit else ""}
@@ -521,36 +455,3 @@ class _Scratch(Session):
     def _unbind(self) -> None:
         if self._user is not None:
             self._refuse()
-
-
-def _encode(key: Any, value: Any) -> tuple[str, bytes]:
-    try:
-        return name_of(key), codec.encode(value)
-    except TypeError as error:
-        raise UnsupportedType(
-            f"session[{key!r}] cannot be kept: {error}. Keep something simpler, or its id. Nothing was saved."
-        ) from error
-
-
-def _user_id(key: str, value: Any) -> str | None:
-    match value:
-        case None | "":
-            return None
-        case str() if _is_unicode(value):
-            return str(value)
-        case bool():
-            pass
-        case int() | UUID():
-            return str(value)
-    raise UnsupportedType(
-        f"session[{key!r}] names the user, so it must be an int or a str without lone surrogates, not this "
-        f"{type(value).__name__}. Keep the user's id there, or take the key out of SESSIONKIT_IDENTITY_KEYS."
-    )
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

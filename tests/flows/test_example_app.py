@@ -10,9 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("flask_wtf", reason="needs flask-wtf: pip install flask-wtf")
-
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -75,8 +72,6 @@ def clock() -> FrozenClock:
 
 @pytest.fixture(params=["memory:", "file:", "sqlite:///sessions.db"])
 def app(request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path) -> Flask:
-    if request.param.startswith("sqlite"):
-        pytest.importorskip("sqlalchemy", reason="needs SQLAlchemy: pip install flask-sessionkit[sqlalchemy]")
     return shop(clock, tmp_path, SESSIONKIT_STORE=request.param)
 
 

@@ -365,7 +365,6 @@ def test_nobody_is_not_fresh(client: FlaskClient) -> None:
 
 
 def test_a_coroutine_is_no_answer_to_a_stranger() -> None:
-    pytest.importorskip("asgiref", reason="install asgiref (flask[async])")
     app = Flask("flows")
     app.config.update(SECRET_KEY="x", TESTING=True)
     SessionKit(app, store=MemoryStore())

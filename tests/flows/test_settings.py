@@ -337,3 +337,21 @@ def test_no_secret_shows_in_a_log_or_an_error(log: pytest.LogCaptureFixture) -> 
 
     for secret in (GOOD[:20], OLD, GOOD):
         assert secret not in said + log.text + repr([app, app.session_interface, app.extensions["sessionkit"]])
+
+
+def test_memory_advises_a_store_that_lasts_once_and_not_to_who_develops(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ST-08."""
+    caplog.set_level(logging.INFO, "flask_sessionkit")
+    lasting, developing = made(SESSIONKIT_STORE=f"file://{tmp_path}/sessions"), made(DEBUG=True)
+    for app in (lasting, developing):
+        app.test_client().get("/put", base_url="https://shop.example")
+    assert caplog.messages == []
+
+    forgetful = made().test_client()
+    for _ in range(3):
+        forgetful.get("/put", base_url="https://shop.example")
+
+    [advice] = caplog.messages
+    assert "SESSIONKIT_STORE" in advice
