@@ -190,6 +190,17 @@ def test_a_login_of_another_user_inherits_nothing(site: Site, client: FlaskClien
     assert site.holder_of(ann) == NOBODY
 
 
+def test_what_was_another_users_is_out_of_sight_at_once(site: Site, client: FlaskClient) -> None:
+    log_in(client)
+    site.ask(client, lambda: session.update(address="Ann's"))
+
+    def view() -> dict[str, Any]:
+        flask_login.login_user(Person("ben"))
+        return dict(session)
+
+    assert {*site.ask(client, view)} == {"_user_id", "_fresh", "_id"}
+
+
 def test_a_second_login_of_the_same_user_renews_the_token_and_keeps_the_data(site: Site, client: FlaskClient) -> None:
     first = log_in(client)
     site.ask(client, lambda: session.update(address="Ann's"))
@@ -240,11 +251,11 @@ def test_the_kit_lists_and_ends_the_users_of_flask_login(site: Site, client: Fla
 
     with site.app.app_context():
         rows = site.kit.sessions_of("ann")
-        ended = site.kit.revoke(rows[0].handle, user_id="ann") + site.kit.revoke_user("ann")
+        ended = site.kit.revoke(rows[0].handle, user_id="ann"), site.kit.revoke_user("ann")
 
         assert [row.user_agent for row in rows] == ["Firefox", "Firefox"]
         assert len(site.kit.sessions_of("ben")) == 1
-    assert ended == 2
+    assert ended == (1, 1)
     assert site.who(client) == site.who(phone) == NOBODY
 
 
@@ -501,6 +512,22 @@ def test_a_logout_view_ends_the_session_and_all_that_it_held(site: Site, client:
     assert client.get_cookie(REMEMBER) is None
     assert site.holder_of(before) == NOBODY
     assert site.ask(client, lambda: dict(session)) == {}
+
+
+def test_a_logout_view_leaves_the_data_in_sight_until_its_request_is_over(site: Site, client: FlaskClient) -> None:
+    seen = []
+
+    @site.app.after_request
+    def look(response: Response) -> Response:
+        seen.append(session.get("language"))
+        return response
+
+    log_in(client)
+    site.ask(client, lambda: session.update(language="de"))
+    client.post("/end")
+    site.ask(client, lambda: None)
+
+    assert seen == [None, "de", "de", None]
 
 
 @pytest.mark.parametrize("path", ["/logout", "/end"])

@@ -167,6 +167,7 @@ def test_a_change_of_a_copy_is_none_of_the_session(client: FlaskClient, copied: 
     ask(client, put(a=1))
 
     def view() -> Any:
+        assert session["a"] == 1
         other = copied(session)
         other["a"] = 2
         return other
@@ -753,6 +754,14 @@ def test_a_secret_may_come_late(app: Flask, client: FlaskClient) -> None:
     ask(client, put(a=1))
 
     assert kept(client) == {"a": 1}
+
+
+def test_another_secret_opens_nothing(app: Flask, client: FlaskClient) -> None:
+    ask(client, put(a=1))
+
+    app.secret_key = "another key"
+
+    assert kept(client) == {}
 
 
 def test_fallbacks_open_what_an_older_secret_closed(app: Flask, client: FlaskClient) -> None:
