@@ -144,7 +144,7 @@ def login_required(view: View[P, R]) -> View[P, R | ResponseReturnValue]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
         if current_user_id() is None:
             return _send_to_login()
-        return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]  # Flask's is untyped
+        return _called(view, *args, **kwargs)
 
     return guarded
 
