@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from flask import g, has_app_context, request
-from flask.sessions import SessionInterface, SessionMixin
+from flask import g, has_app_context
+from flask.sessions import SessionMixin
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import PASSIVE
@@ -17,6 +16,7 @@ from .backends import ServerBackend
 from .circumstances import Circumstances, Rules
 from .clock import Clock
 from .config import Settings
+from .cookie_policy import CookiePolicy
 from .errors import ConfigError, StoreError
 from .lifecycle import Farewell, Visit
 from .reasons import Reason
@@ -26,31 +26,18 @@ from .secret_keys import secrets_of, weaknesses
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
-from .transport import Cookie, tokens_in
+from .transport import tokens_in
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
 
 _log = logging.getLogger("flask_sessionkit")
 
-#: All that Flask is told about its cookie.
-_cookie_settings = itemgetter(
-    "SESSION_COOKIE_NAME",
-    "SESSION_COOKIE_DOMAIN",
-    "SESSION_COOKIE_PATH",
-    "SESSION_COOKIE_HTTPONLY",
-    "SESSION_COOKIE_SECURE",
-    "SESSION_COOKIE_PARTITIONED",
-    "SESSION_COOKIE_SAMESITE",
-    "APPLICATION_ROOT",
-    "DEBUG",
-    "TESTING",
-)
 #: Seconds until a client may ask again when the store could not answer.
 RETRY_AFTER = 5
 
 
-class SessionKitInterface(SessionInterface):
+class SessionKitInterface(CookiePolicy):
     """Flask's sessions, kept by a store. Holds no reference to the application.
 
     :param stamp_of: gives the function that ``user_stamp`` registered, or ``None``.
@@ -63,13 +50,12 @@ class SessionKitInterface(SessionInterface):
         clock: Clock,
         stamp_of: Callable[[], Callable[[str], str | None] | None],
     ) -> None:
+        super().__init__(is_secure=settings.secure_cookie)
         self.settings = settings
         self.store = store
         self.clock = clock
         self._stamp_of = stamp_of
         self._keyed: tuple[object, ServerBackend] | None = None
-        self._has_told_of_http = False
-        self._cookie_sent_under: tuple[object, ...] | None = None
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -118,52 +104,6 @@ class SessionKitInterface(SessionInterface):
                 )
         return self._keyed[1]
 
-    # Flask's own questions about the cookie. In debug and testing, and with SESSIONKIT_SECURE_COOKIE off, its answers.
-
-    def get_cookie_name(self, app: Flask) -> str:
-        """Return the cookie's name, with the prefix whose rules browsers enforce (RFC 6265bis, 4.1.3)."""
-        name = super().get_cookie_name(app)
-        if not self._is_hardened(app) or name.lower().startswith(("__host-", "__secure-")):
-            return name
-        return ("__Secure-" if self._is_placed(app) else "__Host-") + name
-
-    def get_cookie_path(self, app: Flask) -> str:
-        """Return the cookie's path."""
-        if self._is_hardened(app) and not self._is_placed(app):
-            return "/"
-        return super().get_cookie_path(app)
-
-    def get_cookie_secure(self, app: Flask) -> bool:
-        """Return whether the cookie is sent over TLS only."""
-        return self._is_hardened(app) or super().get_cookie_secure(app)
-
-    def get_cookie_httponly(self, app: Flask) -> bool:
-        """Return whether the cookie is hidden from scripts."""
-        return self._is_hardened(app) or super().get_cookie_httponly(app)
-
-    def get_cookie_samesite(self, app: Flask) -> str | None:
-        """Return which requests of other sites carry the cookie."""
-        samesite = super().get_cookie_samesite(app)
-        return samesite or ("Lax" if self._is_hardened(app) else None)
-
-    def _is_hardened(self, app: Flask) -> bool:
-        # WebKit drops Secure cookies on http://localhost, so not where people develop.
-        return self.settings.secure_cookie and not (app.debug or app.testing)
-
-    def _is_placed(self, app: Flask) -> bool:
-        return bool(app.config["SESSION_COOKIE_DOMAIN"] or app.config["SESSION_COOKIE_PATH"])
-
-    def _cookie(self, app: Flask) -> Cookie:
-        return Cookie(
-            name=self.get_cookie_name(app),
-            domain=self.get_cookie_domain(app),
-            path=self.get_cookie_path(app),
-            secure=self.get_cookie_secure(app),
-            httponly=self.get_cookie_httponly(app),
-            samesite=self.get_cookie_samesite(app),
-            partitioned=self.get_cookie_partitioned(app),
-        )
-
     def _visit(self, app: Flask, request: Request) -> Visit:
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
         header = request.environ.get("HTTP_COOKIE")
@@ -201,17 +141,17 @@ class SessionKitInterface(SessionInterface):
 
     def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
         is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
-        if farewell.token is not None and (farewell.must_send or is_refresh or self._is_outdated(app, session)):
-            self._cookie_sent_under = _cookie_settings(app.config)
-            self._cookie(app).send(
+        is_outdated = session.modified and self.is_outdated(app)
+        if farewell.token is not None and (farewell.must_send or is_refresh or is_outdated):
+            self.cookie(app).send(
                 response,
                 farewell.token,
                 lasts=farewell.lasts if farewell.is_permanent else None,
                 expires=self.get_expiration_time(app, session) if farewell.is_permanent else None,
             )
-            self._tell_of_http(app)
+            self.note_sent(app)
         elif farewell.forget:
-            self._cookie(app).forget(response)
+            self.cookie(app).forget(response)
         elif session.shows_user and "Cache-Control" not in response.headers:
             response.headers.add("Cache-Control", "no-store")
             return
@@ -221,20 +161,6 @@ class SessionKitInterface(SessionInterface):
         response.headers["Cache-Control"] = "no-store"
         if farewell.is_logout and self.settings.clear_site_data:
             response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
-
-    def _is_outdated(self, app: Flask, session: Session) -> bool:
-        # Flask sends its cookie with every change, which carries changed settings to the browser. Ours has nothing else
-        # to tell, and could arrive after the newer one of a login: it goes only where the settings did change.
-        return session.modified and self._cookie_sent_under not in (None, _cookie_settings(app.config))
-
-    def _tell_of_http(self, app: Flask) -> None:
-        if self._has_told_of_http or not self._is_hardened(app) or not request or request.is_secure:
-            return
-        self._has_told_of_http = True
-        _log.warning(
-            "A session cookie with Secure was sent over plain http, where most browsers drop it. Behind a proxy that "
-            "speaks TLS use werkzeug's ProxyFix; without TLS set SESSIONKIT_SECURE_COOKIE = False."
-        )
 
 
 def _tell_end(app: Flask, reason: Reason, user: str | None) -> None:

@@ -47,6 +47,7 @@ FLOORS = {
     "session": 3,
     "admission": 3,
     "config": 3,
+    "cookie_policy": 3,
     "store_urls": 3,
     "lifecycle": 4,
     "auth": 4,
@@ -63,7 +64,7 @@ FLOORS = {
 }
 
 #: These know HTTP; all others are told what they need of it.
-KNOW_FLASK = {"session", "auth", "interface", "cli", "extension"}
+KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "cli", "extension"}
 KNOW_WERKZEUG = {"transport", "auth", "interface", "extension"}
 
 #: A driver is imported in its own store's file, when that store is made.

@@ -1,0 +1,112 @@
+"""Which cookie an application's settings ask for."""
+
+from __future__ import annotations
+
+import logging
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from flask import request
+from flask.sessions import SessionInterface
+
+from .transport import Cookie
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_log = logging.getLogger("flask_sessionkit")
+
+#: All that Flask is told about its cookie.
+_cookie_settings = itemgetter(
+    "SESSION_COOKIE_NAME",
+    "SESSION_COOKIE_DOMAIN",
+    "SESSION_COOKIE_PATH",
+    "SESSION_COOKIE_HTTPONLY",
+    "SESSION_COOKIE_SECURE",
+    "SESSION_COOKIE_PARTITIONED",
+    "SESSION_COOKIE_SAMESITE",
+    "APPLICATION_ROOT",
+    "DEBUG",
+    "TESTING",
+)
+
+
+class CookiePolicy(SessionInterface):
+    """Flask's own questions about its cookie, answered for safety.
+
+    In debug and testing, and with ``SESSIONKIT_SECURE_COOKIE`` off, they have Flask's own answers.
+
+    :param is_secure: ``SESSIONKIT_SECURE_COOKIE``.
+    """
+
+    def __init__(self, *, is_secure: bool) -> None:
+        self._is_secure = is_secure
+        self._has_told_of_http = False
+        self._sent_under: tuple[object, ...] | None = None
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return the cookie's name, with the prefix whose rules browsers enforce (RFC 6265bis, 4.1.3)."""
+        name = super().get_cookie_name(app)
+        if not self._is_hardened(app) or name.lower().startswith(("__host-", "__secure-")):
+            return name
+        return ("__Secure-" if self._is_placed(app) else "__Host-") + name
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the cookie's path."""
+        if self._is_hardened(app) and not self._is_placed(app):
+            return "/"
+        return super().get_cookie_path(app)
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Return whether the cookie is sent over TLS only."""
+        return self._is_hardened(app) or super().get_cookie_secure(app)
+
+    def get_cookie_httponly(self, app: Flask) -> bool:
+        """Return whether the cookie is hidden from scripts."""
+        return self._is_hardened(app) or super().get_cookie_httponly(app)
+
+    def get_cookie_samesite(self, app: Flask) -> str | None:
+        """Return which requests of other sites carry the cookie."""
+        samesite = super().get_cookie_samesite(app)
+        return samesite or ("Lax" if self._is_hardened(app) else None)
+
+    def _is_hardened(self, app: Flask) -> bool:
+        # WebKit drops Secure cookies on http://localhost, so not where people develop.
+        return self._is_secure and not (app.debug or app.testing)
+
+    def _is_placed(self, app: Flask) -> bool:
+        return bool(app.config["SESSION_COOKIE_DOMAIN"] or app.config["SESSION_COOKIE_PATH"])
+
+    def cookie(self, app: Flask) -> Cookie:
+        """Return the cookie that carries a token."""
+        return Cookie(
+            name=self.get_cookie_name(app),
+            domain=self.get_cookie_domain(app),
+            path=self.get_cookie_path(app),
+            secure=self.get_cookie_secure(app),
+            httponly=self.get_cookie_httponly(app),
+            samesite=self.get_cookie_samesite(app),
+            partitioned=self.get_cookie_partitioned(app),
+        )
+
+    def note_sent(self, app: Flask) -> None:
+        """Remember what the cookie looked like, and advise if browsers will drop it."""
+        self._sent_under = _cookie_settings(app.config)
+        self._tell_of_http(app)
+
+    def is_outdated(self, app: Flask) -> bool:
+        """Return whether the settings changed since a cookie was last sent.
+
+        Flask sends its cookie with every change, which carries changed settings to the browser. Ours has nothing else
+        to tell, and could arrive after the newer one of a login: it goes only where the settings did change.
+        """
+        return self._sent_under not in (None, _cookie_settings(app.config))
+
+    def _tell_of_http(self, app: Flask) -> None:
+        if self._has_told_of_http or not self._is_hardened(app) or not request or request.is_secure:
+            return
+        self._has_told_of_http = True
+        _log.warning(
+            "A session cookie with Secure was sent over plain http, where most browsers drop it. Behind a proxy that "
+            "speaks TLS use werkzeug's ProxyFix; without TLS set SESSIONKIT_SECURE_COOKIE = False."
+        )
