@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
 from ..errors import StoreError
@@ -63,6 +63,9 @@ def _needs(hook: str) -> Callable[[_T], _T]:
         return test
 
     return mark
+
+
+_making = threading.RLock()
 
 
 class StoreContract:
@@ -131,16 +134,24 @@ class StoreContract:
 
     # What the tests use.
 
-    @cached_property
+    @property
     def store(self) -> Store:
         """The store under test."""
-        return self.make_store()
+        return self._made("store", self.make_store)
 
-    @cached_property
+    @property
     def peer(self) -> Store:
-        """The second handle; what it reads is in the store and not only in a handle's memory."""
-        assert self.store is not None
-        return self.make_peer()
+        """A second handle on the same data."""
+        self.store  # noqa: B018  # made first, as make_peer() may say
+        return self._made("peer", self.make_peer)
+
+    def _made(self, name: str, make: Callable[[], Store]) -> Store:
+        # The threads of a race ask for it at once, and since Python 3.12 a cached_property makes one for each of them.
+        with _making:
+            stores: dict[str, Store] = self.__dict__.setdefault("_stores", {})
+            if name not in stores:
+                stores[name] = make()
+            return stores[name]
 
     def stored(self, record: Record) -> Record | None:
         """Return what lies under the record's key now, touching nothing."""
