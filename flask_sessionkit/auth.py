@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from flask import abort, current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import BuildError
 
 from .draft import Login
-from .errors import SessionKitError
+from .errors import ConfigError, SessionKitError
 from .session import Session
 
 P = ParamSpec("P")
@@ -88,13 +89,16 @@ def logout_user(*, everywhere: bool = False) -> None:
     user = current.user_id
     current.invalidate()
     if everywhere and user is not None:
-        current_app.extensions["sessionkit"].revoke_others(user)
+        _kit().revoke_others(user)
 
 
 def current_user_id() -> str | None:
     """Return the user that the session is bound to, or ``None``."""
     current = session._get_current_object()  # type: ignore[attr-defined]  # the proxy's own method
-    return current.user_id if isinstance(current, Session) else None
+    if isinstance(current, Session):
+        return current.user_id
+    _kit()
+    return None
 
 
 def login_view(view: View[P, R]) -> View[P, R]:
@@ -159,15 +163,20 @@ def fresh_login_required(max_age: Any = None) -> Any:
     """Let only a user in who typed the password a short while ago; others are sent where ``login_required`` sends.
 
     :param max_age: a duration or seconds; ``None`` for ``SESSIONKIT_FRESH_TIMEOUT``.
+    :raises ValueError: the duration is not positive.
     """
     if callable(max_age):
         return fresh_login_required()(max_age)
     seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    if seconds is not None and not seconds > 0:
+        raise ValueError(
+            f"fresh_login_required() takes a positive duration, not {max_age!r}. Leave it out for the setting."
+        )
 
     def decorate(view: View[P, R]) -> View[P, R | ResponseReturnValue]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
-            if current_user_id() is None or not current_app.extensions["sessionkit"].is_fresh(seconds):
+            if current_user_id() is None or not _kit().is_fresh(seconds):
                 return _send_to_login()
             return _called(view, *args, **kwargs)
 
@@ -199,12 +208,25 @@ def _called(view: View[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def _send_to_login() -> ResponseReturnValue:
-    endpoint = current_app.extensions["sessionkit"].login_view
+    endpoint = _kit().login_view
     if endpoint is None or not _wants_page():
         abort(401)
-    if request.method not in ("GET", "HEAD"):
-        return redirect(url_for(endpoint), 303)
-    return redirect(url_for(endpoint, next=_asked_for()))
+    try:
+        if request.method not in ("GET", "HEAD"):
+            return redirect(url_for(endpoint), 303)
+        return redirect(url_for(endpoint, next=_asked_for()))
+    except BuildError as error:
+        raise ConfigError(
+            f"SESSIONKIT_LOGIN_VIEW is {endpoint!r}, and there is no such endpoint. That of a view in a blueprint "
+            'begins with the blueprint\'s name: "accounts.login".'
+        ) from error
+
+
+def _kit() -> Any:
+    kit = current_app.extensions.get("sessionkit")
+    if kit is None:
+        raise SessionKitError(f"{current_app.name} has no SessionKit. Call SessionKit(app) before the first request.")
+    return kit
 
 
 def _asked_for() -> str:

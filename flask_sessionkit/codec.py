@@ -63,7 +63,7 @@ def _plain(value: Any, leaves: frozenset[type], place: tuple[object, ...]) -> An
     if kind not in _CONTAINERS:
         return _scalar(value, place)
     if len(place) >= MAX_DEPTH:
-        raise TypeError(f"A value that is nested more than {MAX_DEPTH} deep, or in itself, cannot be kept.")
+        raise TypeError(f"A value that is nested more than {MAX_DEPTH} deep, or in itself, cannot be kept")
     if kind is dict:
         return _mapping(value, leaves, place)
     items = _items(value, leaves, place)

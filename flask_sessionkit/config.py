@@ -6,7 +6,7 @@ import difflib
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -26,7 +26,8 @@ class Settings:
     :param store: a URL, or a store object; ``None`` for files in the instance folder.
     """
 
-    store: Any
+    # Not shown, as a URL may hold a password.
+    store: Any = field(repr=False)
     app_id: str
     timeouts: Timeouts
     identity_keys: tuple[str, ...]
@@ -37,6 +38,8 @@ class Settings:
     clear_site_data: bool
     store_timeout: float
     client_info: bool
+    #: All that was set when it was read; what is set later is not.
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings, list[str]]:
@@ -60,6 +63,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
             f"({idle:g} s), as it shortens the idle window. Use {idle / 10:g} or less."
         )
     settings = Settings(
+        given=_ours(config),
         store=reader.value("STORE", None, lambda value: value, "a URL or a store object"),
         app_id=reader.value("APP_ID", app_name, _text, "a text of 1 to 255 bytes"),
         timeouts=Timeouts(
@@ -79,6 +83,12 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
         client_info=reader.switch("CLIENT_INFO", default=True),
     )
     return settings, reader.problems + reader.unknown()
+
+
+def set_too_late(settings: Settings, config: Mapping[str, Any]) -> list[str]:
+    """Return the names of ours that were set or changed after they had been read."""
+    now = _ours(config)
+    return sorted(name for name in now.keys() | settings.given.keys() if now.get(name) is not settings.given.get(name))
 
 
 class _Reader:
@@ -116,11 +126,14 @@ class _Reader:
     def unknown(self) -> list[str]:
         """Return a line for each name of ours that means nothing, with the nearest one that does."""
         problems = []
-        ours = {name for name in self._config if isinstance(name, str) and name.startswith(_PREFIX)}
-        for name in sorted(ours - self._read):
+        for name in sorted(_ours(self._config).keys() - self._read):
             nearest = difflib.get_close_matches(name, sorted(self._read), n=1, cutoff=0.0)
             problems.append(f"{name} is no setting. Did you mean {nearest[0]}?")
         return problems
+
+
+def _ours(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if isinstance(name, str) and name.startswith(_PREFIX)}
 
 
 def _seconds(given: Any, at_most: float) -> float | None:

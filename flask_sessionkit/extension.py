@@ -49,9 +49,10 @@ class SessionKit:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask) -> None:
+    def init_app(self, app: Flask, *, clock: Clock | None = None) -> None:
         """Read the settings and take over the application's sessions. Writes nothing, anywhere.
 
+        :param clock: a source of time for this application.
         :raises ConfigError: settings that cannot work, all of them told at once.
         """
         settings, problems = read_settings(app.config, app_name=app.name)
@@ -67,7 +68,7 @@ class SessionKit:
             problems.append(str(error))
         if problems or store is None:
             raise ConfigError("\n".join(problems))
-        app.session_interface = SessionKitInterface(settings, store, self._clock, lambda: self._stamp_of)
+        app.session_interface = SessionKitInterface(settings, store, clock or self._clock, lambda: self._stamp_of)
         app.extensions["sessionkit"] = self
         app.register_error_handler(StoreError, _answer_failure)
         app.cli.add_command(sessions)

@@ -15,7 +15,7 @@ from .auth import PASSIVE
 from .backends import ServerBackend
 from .circumstances import Circumstances, Rules
 from .clock import Clock
-from .config import Settings
+from .config import Settings, set_too_late
 from .cookie_policy import CookiePolicy
 from .errors import ConfigError, StoreError
 from .lifecycle import Farewell, Visit
@@ -88,6 +88,8 @@ class SessionKitInterface(CookiePolicy):
         is_strict = not (self.settings.allow_weak_secret or app.debug or app.testing)
         fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
         named = (app.secret_key, tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks, is_strict)
+        if self._keyed is None and (late := set_too_late(self.settings, app.config)):
+            _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
         if self._keyed is None or self._keyed[0] != named:
             secrets, problems = secrets_of(app.secret_key, fallbacks)
             if is_strict:

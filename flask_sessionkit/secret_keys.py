@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_MEND = "Make one with: python -c 'import secrets; print(secrets.token_hex())'."
+_MEND = "Make one with: python -c 'import secrets; print(secrets.token_hex())'. Debugging takes any."
 
 #: Sample keys of tutorials and products that sites went live with (CVE-2023-27524, CVE-2020-17526).
 _KNOWN = frozenset(
@@ -60,5 +60,5 @@ def weaknesses(secrets: list[bytes]) -> list[str]:
         elif len(secret) < 32:
             problems.append(f"{name} must have at least 32 bytes, not {len(secret)}. {_MEND}")
         elif len(set(secret)) < 12:
-            problems.append(f"{name} repeats itself: {len(set(secret))} different bytes, at least 12. {_MEND}")
+            problems.append(f"{name} must have at least 12 different bytes, not {len(set(secret))}. {_MEND}")
     return problems

@@ -112,6 +112,9 @@ _MAKERS: dict[str, _Maker] = {
     "mssql": _sqlalchemy,
 }
 
+#: Stores that a reader of the plans may try.
+_PLANNED = frozenset({"redis", "rediss", "unix", "memcached", "cookie"})
+
 #: What to install for a module that is missing, where the names differ.
 _PACKAGES = {
     "sqlalchemy": "flask-sessionkit[sqlalchemy]",
@@ -127,6 +130,10 @@ def _foreign_dialects() -> set[str]:
 
 
 def _advice(kind: str) -> str:
+    if kind in _PLANNED:
+        return "That store is not built yet. Use 'file:' or 'sqlite:///sessions.db' until it is."
+    if kind.startswith("/"):
+        return f"For files in that folder write 'file://{kind}'."
     nearest = get_close_matches(kind, _MAKERS, n=1)
     meant = f"Did you mean '{nearest[0]}:'? " if nearest else ""
     return f"{meant}Known are {', '.join(f'{name}:' for name in _MAKERS)}."

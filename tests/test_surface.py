@@ -50,7 +50,7 @@ store_failed: signal
 
 SESSION_KIT = """
 __init__(self, app: Flask | None = None, *, store: Store | None = None, clock: Clock | None = None) -> None
-init_app(self, app: Flask) -> None
+init_app(self, app: Flask, *, clock: Clock | None = None) -> None
 is_fresh(self, max_age: float | None = None) -> bool
 login_view -> str | None
 purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int

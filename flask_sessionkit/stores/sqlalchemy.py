@@ -113,8 +113,9 @@ class SQLAlchemyStore:
     Each statement is a transaction of its own and one round trip. The engine is not shared with the application: what
     a view has not committed stays so.
 
-    A SQLite file with no tables but ours is switched to write-ahead logging when the table is made. There the last
-    commits before a power cut may be lost, never the file; a crash of the process loses nothing.
+    A SQLite file that the store makes is its owner's alone (mode 0600). One with no tables but ours is
+    switched to write-ahead logging when the table is made. There the last commits before a power cut may be lost, never
+    the file; a crash of the process loses nothing.
 
     :param url: as for ``sqlalchemy.create_engine``. An engine's own: ``engine.url``.
     :param timeout: seconds; how long a statement waits for a connection or a locked SQLite file.
@@ -250,6 +251,8 @@ class SQLAlchemyStore:
         """Run the one statement that needs the table, and make it if it is not there."""
         self._leave_the_parents_connections()
         try:
+            if not self._is_there:
+                self._make_file()
             self._run_once(self._sql.insert, values, _count)
         except (OperationalError, ProgrammingError) as error:
             if not (_is_before_the_table(error) or _is_before_the_folder(error)):
@@ -300,8 +303,7 @@ class SQLAlchemyStore:
 
     def _make_table(self) -> None:
         """Make the table; where another process makes it at the same time, wait until it is there."""
-        if self._is_sqlite and self.url.database and not self.url.database.startswith("file:"):
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._make_file()
         deadline = time.monotonic() + self._timeout
         while True:
             try:
@@ -314,6 +316,14 @@ class SQLAlchemyStore:
                 if not _is_locked(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+
+    def _make_file(self) -> None:
+        """Make the file of a SQLite database, for its owner alone. What SQLite puts beside it gets the file's mode."""
+        if not _has_file(self.url):
+            path = Path(self.url.database or "")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def _make_table_on(self, connection: Connection) -> None:
         if self._is_sqlite and not inspect(connection).get_table_names(schema=self._table.schema):

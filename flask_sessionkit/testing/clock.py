@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 
 class FrozenClock:
@@ -32,11 +33,14 @@ class FrozenClock:
         """Return the seconds that were ticked or paused so far; never goes back."""
         return self._elapsed
 
-    def tick(self, seconds: float) -> None:
+    def tick(self, seconds: float | timedelta) -> None:
         """Let time pass.
 
-        :param seconds: less than zero sets ``now()`` back, as an administrator might; ``elapsed()`` stays then.
+        :param seconds: or a duration; less than zero sets ``now()`` back, as an administrator might, and leaves
+            ``elapsed()``.
         """
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
         with self._lock:
             self._now += seconds
             self._elapsed += max(0.0, seconds)

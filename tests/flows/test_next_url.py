@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,15 @@ from flask import Flask, redirect, request, session
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_sessionkit import SessionKit, fresh_login_required, login_required, login_user, next_url
+from flask_sessionkit import (
+    ConfigError,
+    SessionKit,
+    SessionKitError,
+    fresh_login_required,
+    login_required,
+    login_user,
+    next_url,
+)
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock
 
@@ -375,3 +384,29 @@ def test_a_coroutine_is_no_answer_to_a_stranger() -> None:
     app.add_url_rule("/", "index", login_required(view))
 
     assert app.test_client().get("/").status_code == 401
+
+
+def test_a_login_view_that_is_no_endpoint_is_named() -> None:
+    app = Flask("flows")
+    app.config.update(SECRET_KEY="x", TESTING=True, SESSIONKIT_LOGIN_VIEW="nowhere")
+    SessionKit(app, store=MemoryStore())
+    app.add_url_rule("/", "index", login_required(lambda: "in"))
+
+    with pytest.raises(ConfigError, match="SESSIONKIT_LOGIN_VIEW is 'nowhere'"):
+        app.test_client().get("/")
+
+
+@pytest.mark.parametrize("guard", [login_required, fresh_login_required])
+def test_a_forgotten_sessionkit_is_named(guard: Callable[[Any], Any]) -> None:
+    app = Flask("flows")
+    app.config.update(SECRET_KEY="x", TESTING=True)
+    app.add_url_rule("/", "index", guard(lambda: "in"))
+
+    with pytest.raises(SessionKitError, match=r"Call SessionKit\(app\)"):
+        app.test_client().get("/")
+
+
+@pytest.mark.parametrize("seconds", [0, -5, timedelta(seconds=-1)])
+def test_a_duration_that_is_none_is_refused(seconds: Any) -> None:
+    with pytest.raises(ValueError, match="positive duration"):
+        fresh_login_required(seconds)

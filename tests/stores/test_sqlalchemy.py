@@ -402,3 +402,19 @@ def test_a_row_of_other_types_is_no_record(store: SQLAlchemyStore, path: Path, c
     assert store.replace(a_record(version=a_version()), expected=a_record().version, now=NOW).outcome is Outcome.GONE
     assert len(store.list_owner(OWNER, now=NOW)) == (1 if column == "payload" else 0)
     assert store.delete(a_key(0)) is True
+
+
+def test_a_file_that_is_made_is_its_owners_alone(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = SQLAlchemyStore(f"sqlite:///{path}")
+        store.create(a_record())
+        held = sqlite3.connect(path)  # keeps -wal and -shm there
+        store.create(a_record(1))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+        held.close()
+    finally:
+        os.umask(before)
+
+    assert path.name in modes
+    assert set(modes.values()) == {0o600}

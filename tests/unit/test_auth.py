@@ -94,10 +94,14 @@ def test_without_the_extension_the_error_names_it() -> None:
             call()
 
 
-def test_nobody_is_signed_in_where_there_are_no_sessions() -> None:
-    for app in (an_app(has_secret=False), an_app(ours=False)):
-        with app.test_request_context():
-            assert current_user_id() is None
+def test_nobody_is_signed_in_where_there_is_no_secret() -> None:
+    with an_app(has_secret=False).test_request_context():
+        assert current_user_id() is None
+
+
+def test_who_is_signed_in_is_no_question_for_other_sessions() -> None:
+    with an_app(ours=False).test_request_context(), pytest.raises(SessionKitError, match="Call SessionKit"):
+        current_user_id()
 
 
 def test_outside_of_a_request_flasks_own_error_tells() -> None:

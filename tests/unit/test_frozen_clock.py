@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -58,3 +59,12 @@ def test_no_step_is_lost_between_threads(step):
     race(*[lambda _: [getattr(clock, step)(1) for _ in range(2000)]] * 4)
 
     assert clock.elapsed() == 8000
+
+
+def test_it_ticks_by_a_duration_too() -> None:
+    clock = FrozenClock(100.0)
+
+    clock.tick(timedelta(minutes=1))
+
+    assert clock.now() == 160.0
+    assert clock.elapsed() == 60.0

@@ -108,7 +108,11 @@ def test_an_unknown_scheme_is_told_the_known_and_the_nearest() -> None:
     assert "memory:, file:, sqlite:" in said
 
 
-@pytest.mark.parametrize("url", ["", "memory", "/var/lib/sessions", "C:\\sessions", "memory:x"])
+def test_a_bare_path_is_told_how_it_is_written() -> None:
+    assert "'file:///var/lib/sessions'" in refused("/var/lib/sessions")
+
+
+@pytest.mark.parametrize("url", ["", "memory", "C:\\sessions", "memory:x"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     assert "memory:" in refused(url)
 
