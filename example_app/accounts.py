@@ -14,16 +14,18 @@ from . import people
 
 blueprint = Blueprint("accounts", __name__)
 
-#: What a visitor is told, by ``session.ended_because``.
+#: What a visitor is told, by ``session.ended_because``. Who came was perhaps a stranger: the reason does not tell.
 SENTENCES = {
-    "idle": "You were away for a while, so we closed your session. Please sign in again.",
-    "absolute": "It has been a long day: a session ends after some hours, however busy it was. Please sign in again.",
-    "revoked": "This session was ended from elsewhere. If that was not you, sign in and change your password.",
-    "replaced": "You have signed in anew in this browser, and that ended the session this page came from.",
+    "idle": "You were away for a while, so your session was closed. If you were signed in, please do so again.",
+    "absolute": "It has been a long day, and a session ends after some hours, however busy it was.",
+    "revoked": "This session was ended from elsewhere. Please sign in again.",
+    "replaced": "A new session took the place of this one when somebody signed in.",
     "logout": "You have signed out, and that session is over.",
-    "stamp": "Your password was changed, so you were signed out everywhere. Please sign in with the new one.",
-    "limit": "You are signed in on many devices. The session here was the oldest, so it was ended.",
+    "stamp": "Your password or your account has changed, which ends every session from before. Please sign in again.",
+    "limit": "You are signed in on many devices, and this session had to make room.",
 }
+#: Ends that the browser knows of: it was sent a newer cookie, or none. Who comes with the old one may only sign in.
+_KNOWN_ENDS = ("logout", "replaced")
 
 
 class LoginForm(FlaskForm):
@@ -43,7 +45,7 @@ def log_in() -> ResponseReturnValue:
         return render_template("login.html", form=form, demo=_demo())
     person = people.with_password(form.name.data, form.password.data)
     if person is None:
-        flash("That name and that password do not belong together.", "error")
+        form.form_errors.append("That name and that password do not belong together.")
         return render_template("login.html", form=form, demo=_demo()), 401
     login_user(person.id, stamp=person.stamp)
     flash(f"Welcome, {person.full_name}.")
@@ -59,9 +61,17 @@ def log_out() -> ResponseReturnValue:
     return redirect(url_for("shop.shelf"))
 
 
+def may_only_sign_in() -> bool:
+    """Return whether the cookie is one of a session that was over a moment ago, which a late request brings along.
+
+    For a minute such a request begins no session, except by a login: the cookie for it would overwrite a newer one.
+    """
+    return session.new and session.ended_because in _KNOWN_ENDS
+
+
 @blueprint.app_context_processor
 def _ending() -> dict[str, object]:
-    return {"ended": SENTENCES.get(session.ended_because or "")}
+    return {"ended": SENTENCES.get(session.ended_because or ""), "may_only_sign_in": may_only_sign_in()}
 
 
 def _demo() -> dict[str, object] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, current_app, render_template, session
+from flask import Blueprint, current_app, render_template, request, session
 
 blueprint = Blueprint("inside", __name__)
 
@@ -33,11 +33,13 @@ _POWERS = {
 def show() -> str:
     """Show the session's kind, times and keys. No value, and no token."""
     store = current_app.extensions["sessionkit"].store
+    cookie = current_app.session_interface.get_cookie_name(current_app)
     return render_template(
         "session.html",
         store=_store_in_words(),
         powers=[_POWERS[power.name] for power in store.capabilities if power.name in _POWERS],
-        cookie=current_app.session_interface.get_cookie_name(current_app),
+        cookie=cookie,
+        has_cookie=cookie in request.cookies,
         now=current_app.extensions["now"](),
         idle=_seconds("SESSIONKIT_IDLE_TIMEOUT"),
         absolute=_seconds("SESSIONKIT_ABSOLUTE_TIMEOUT"),

@@ -7,7 +7,16 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from . import accounts
 from .goods import euros
+
+#: Errors in the shop's words: a heading and a sentence, by status. Others keep Werkzeug's.
+_WORDS = {
+    404: ("Not on our shelf", "We looked behind the pot and under the cups. There is no such page here."),
+    405: ("The other door, please", "This address takes what a form sends, or is only for reading. Nothing was done."),
+    500: ("We have spilt something", "That was us, not you, and it is noted. Please try again in a while."),
+    503: ("The kettle is off", "We cannot reach the place where sessions lie. Please try again in a moment."),
+}
 
 
 def dress(app: Flask) -> None:
@@ -19,10 +28,13 @@ def dress(app: Flask) -> None:
 
 
 def _show_error(error: HTTPException) -> ResponseReturnValue:
-    return _page(error, error.name, error.description or "")
+    title, text = _WORDS.get(error.code or 0, (error.name, error.description or ""))
+    return _page(error, title, text)
 
 
 def _show_stale_form(error: CSRFError) -> ResponseReturnValue:
+    if accounts.may_only_sign_in():
+        return _page(error, "That session is over", "Nothing was done. Sign in, or come again in a minute.")
     return _page(error, "That page had grown old", "Nothing was done. Please go back, load the page again and retry.")
 
 

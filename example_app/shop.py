@@ -51,7 +51,7 @@ def cart() -> str:
 
 @blueprint.post("/cart")
 def change_cart() -> ResponseReturnValue:
-    """Take over the quantities of the form. The change lies inside of a value, and is noticed."""
+    """Take over the quantities of the form, whichever button sent it. A change inside of a value is noticed."""
     cart = session.get("cart", {})
     for slug in list(cart):
         wanted = 0 if request.form.get("remove") == slug else _quantity(f"quantity-{slug}", cart[slug])
@@ -59,7 +59,7 @@ def change_cart() -> ResponseReturnValue:
             cart[slug] = wanted
         else:
             del cart[slug]
-    return redirect(url_for(".cart"))
+    return redirect(url_for(".till" if cart and request.form.get("then") == "till" else ".cart"))
 
 
 @blueprint.get("/till")

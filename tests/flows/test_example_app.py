@@ -114,6 +114,30 @@ class TestCart:
 
         assert visitor.pieces == 0
 
+    def test_takes_quantities_over_on_the_way_to_the_till(self, visitor: Visitor) -> None:
+        visitor.buy("green-room")
+        visitor.log_in()
+        answer = visitor.send("/cart", then="till", **{"quantity-green-room": "5"})
+
+        assert answer.request.path == "/till"
+        assert visitor.pieces == 5
+
+    def test_has_no_link_to_the_till_that_would_lose_quantities(self, visitor: Visitor) -> None:
+        visitor.buy("green-room")
+
+        assert 'href="/till"' not in visitor.read("/cart")
+
+    def test_emptied_on_the_way_to_the_till_stays_where_it_is(self, visitor: Visitor) -> None:
+        visitor.buy("green-room")
+        answer = visitor.send("/cart", follow=False, then="till", **{"quantity-green-room": "0"})
+
+        assert answer.location == "/cart"
+
+    def test_speaks_of_its_quantities_only_if_it_has_some(self, visitor: Visitor) -> None:
+        assert "session.modified" not in visitor.read("/cart")
+        visitor.buy()
+        assert "session.modified" in visitor.read("/cart")
+
     @pytest.mark.parametrize(("asked", "got"), [("99999", 12), ("-3", 0), ("many", 1)])
     def test_stays_within_reason(self, visitor: Visitor, asked: str, got: int) -> None:
         visitor.buy("green-room", asked)
@@ -121,7 +145,10 @@ class TestCart:
         assert visitor.pieces == got
 
     def test_of_an_unknown_thing_is_not_found(self, visitor: Visitor) -> None:
-        assert visitor.client.get("/goods/coffee").status_code == 404
+        answer = visitor.client.get("/goods/coffee")
+
+        assert answer.status_code == 404
+        assert "Not on our shelf" in answer.text
 
 
 class TestLogin:
@@ -155,6 +182,17 @@ class TestLogin:
 
         assert [answer.status_code for answer in answers] == [401, 401]
         assert all("do not belong together" in answer.text for answer in answers)
+
+    def test_wrong_says_so_at_both_fields(self, visitor: Visitor) -> None:
+        page = visitor.log_in("alice", "coffee-time").text
+
+        assert page.index("<form") < page.index('id="login-fault"') < page.index('<label for="name"')
+        assert page.count('aria-describedby="login-fault"') == page.count('aria-invalid="true"') == 2
+
+    def test_without_a_name_says_so_at_that_field(self, visitor: Visitor) -> None:
+        page = visitor.log_in("", "tea-time").text
+
+        assert page.count('aria-invalid="true"') == page.count('aria-describedby="name-fault"') == 1
 
     def test_without_the_forms_token_is_refused(self, visitor: Visitor) -> None:
         visitor.read("/login")
@@ -315,6 +353,31 @@ class TestEnding:
         visitor.come_with(alice)
         assert SENTENCES["logout"] in visitor.read("/")
 
+    def test_by_logout_promises_a_late_cookie_only_what_it_can_do(self, visitor: Visitor, clock: FrozenClock) -> None:
+        visitor.log_in()
+        before = visitor.cookie
+        visitor.log_out()
+        visitor.come_with(before)
+        promise = "good for signing in and for nothing else"
+
+        assert promise in visitor.read("/session")
+        assert "That session is over" in visitor.buy().text
+        assert visitor.pieces == 0
+        clock.tick(60)
+        assert promise not in visitor.read("/session")
+        visitor.buy()
+        assert visitor.pieces == 1
+
+    def test_after_a_pause_promises_a_new_cart_and_keeps_the_promise(
+        self, visitor: Visitor, clock: FrozenClock
+    ) -> None:
+        visitor.buy()
+        clock.tick(30 * MINUTES)
+
+        assert "The next thing you put into the cart begins a new one" in visitor.read("/session")
+        visitor.buy()
+        assert visitor.pieces == 1
+
     def test_lets_one_sign_in_again_at_once(self, visitor: Visitor) -> None:
         visitor.log_in()
         before = visitor.cookie
@@ -332,6 +395,21 @@ class TestSessionPage:
     def test_tells_a_stranger_that_there_is_none(self, visitor: Visitor) -> None:
         assert "You have none" in visitor.read("/session")
         assert visitor.cookie is None
+
+    def test_tells_of_a_cookie_that_opens_nothing(self, visitor: Visitor) -> None:
+        visitor.come_with("A" * 43)
+
+        assert "no session that it opens" in visitor.read("/session")
+
+    def test_explains_last_seen_only_if_it_shows_it(self, visitor: Visitor) -> None:
+        assert "Last seen" not in visitor.read("/session")
+        visitor.log_in()
+        assert "“Last seen”" in visitor.read("/session")
+
+    def test_is_what_the_name_in_the_header_leads_to(self, visitor: Visitor) -> None:
+        visitor.log_in()
+
+        assert re.search(r'<a class="who-name" href="/session"[^>]*>Alice</a>', visitor.read("/"))
 
     def test_counts_down(self, visitor: Visitor, clock: FrozenClock) -> None:
         visitor.log_in()
