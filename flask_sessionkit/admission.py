@@ -110,10 +110,9 @@ class Admission:
         return False
 
     def _agrees_with_stamp(self, contents: Contents) -> bool:
-        stamp_of = self._circumstances.rules.stamp_of
-        if stamp_of is None or contents.user is None:
+        if self._circumstances.rules.stamp_of is None or contents.user is None:
             return True
-        today = stamp_of(contents.user)
+        today = self._circumstances.rules.stamp(contents.user)
         return today is not None and today == contents.stamp
 
     def _refuse(self, reason: str) -> None:

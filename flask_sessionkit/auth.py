@@ -72,7 +72,10 @@ def login_user(user_id: str | int, *, remember: bool = False, stamp: str | None 
     :param remember: the cookie outlives the browser, for at most ``SESSIONKIT_REMEMBER_TIMEOUT``.
     :param stamp: what ``user_stamp`` said when the password was checked; without it the function is asked now.
     :raises ValueError: the user id is empty.
+    :raises TypeError: the user id is neither str nor int, or the stamp no str.
     """
+    if not isinstance(stamp, str | None):
+        raise TypeError(f"A stamp must be str, not {type(stamp).__name__}. Use str().")
     current = current_session()
     current.log_in(Login(as_user_id(user_id), stamp=stamp))
     if remember:

@@ -14,12 +14,18 @@ class Changes(Struct, frozen=True):
     :param put: keys that it added or changed.
     :param removed: keys that it loaded and removed.
     :param cleared: nothing that is there now may stay, whoever wrote it.
+    :param own: all that it set, also to what was there.
     """
 
     base: Mapping[str, bytes] = {}  # a Struct copies it for each instance
     put: Mapping[str, bytes] = {}
     removed: frozenset[str] = frozenset()
     cleared: bool = False
+    own: Mapping[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        # No values: reporters of errors show the variables of a frame. So with the others that carry data.
+        return f"<Changes: {len(self.put)} put, {len(self.removed)} removed>"
 
     def __bool__(self) -> bool:
         return bool(self.put or self.removed or self.cleared)

@@ -24,6 +24,16 @@ class Rules(Struct, frozen=True):
     identity_keys: tuple[str, ...]
     stamp_of: Callable[[str], str | None] | None = None
 
+    def stamp(self, user: str) -> str | None:
+        """Return what ``user_stamp`` says of a user, or ``None`` without one.
+
+        :raises TypeError: it says something else than it may.
+        """
+        stamp = self.stamp_of(user) if self.stamp_of else None
+        if not isinstance(stamp, str | None):
+            raise TypeError(f"The user_stamp function must return str or None, not {type(stamp).__name__}. Use str().")
+        return stamp
+
 
 class Circumstances(Struct, frozen=True):
     """What is known about a request, in words that mean nothing of HTTP.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 from flask.sessions import SessionInterface
@@ -29,6 +30,32 @@ _cookie_settings = itemgetter(
     "DEBUG",
     "TESTING",
 )
+
+
+def cookie_faults(config: Mapping[str, Any], *, is_secure: bool) -> list[str]:
+    """Return why browsers would drop the cookie that the settings ask for (RFC 6265bis, 4.1.3 and 5.7), a line each.
+
+    :param is_secure: ``SESSIONKIT_SECURE_COOKIE``.
+    """
+    name, samesite = str(config["SESSION_COOKIE_NAME"]), config["SESSION_COOKIE_SAMESITE"]
+    is_secure = is_secure or bool(config["SESSION_COOKIE_SECURE"])
+    faults = []
+    if name.lower().startswith("__host-") and (
+        config["SESSION_COOKIE_DOMAIN"] or config["SESSION_COOKIE_PATH"] not in (None, "/")
+    ):
+        faults.append(
+            f"SESSION_COOKIE_NAME {name!r} allows no SESSION_COOKIE_DOMAIN and no SESSION_COOKIE_PATH. "
+            "Leave the prefix out; the fitting one is added."
+        )
+    if name.lower().startswith(("__host-", "__secure-")) and not is_secure:
+        faults.append(f"SESSION_COOKIE_NAME {name!r} needs a secure cookie. Set SESSIONKIT_SECURE_COOKIE = True.")
+    if samesite is not None and str(samesite).lower() not in ("lax", "strict", "none"):
+        faults.append(f"SESSION_COOKIE_SAMESITE must be 'Lax', 'Strict' or 'None', not {samesite!r}.")
+    if str(samesite or "").lower() == "none" and not is_secure:
+        faults.append("SESSION_COOKIE_SAMESITE 'None' needs a secure cookie. Set SESSIONKIT_SECURE_COOKIE = True.")
+    if config["SESSION_COOKIE_PARTITIONED"] and not is_secure:
+        faults.append("SESSION_COOKIE_PARTITIONED needs a secure cookie. Set SESSIONKIT_SECURE_COOKIE = True.")
+    return faults
 
 
 class CookiePolicy(SessionInterface):

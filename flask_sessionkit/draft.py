@@ -28,6 +28,9 @@ class Kept(Struct, frozen=True):
     expires_at: float | None = None
     ended_because: Reason | None = None
 
+    def __repr__(self) -> str:
+        return f"<Kept: {len(self.data)} keys>"
+
 
 class Login(Struct, frozen=True):
     """A wish: bind the session to a user under a new token.
@@ -39,6 +42,9 @@ class Login(Struct, frozen=True):
     user: str
     is_fresh: bool = True
     stamp: str | None = None
+
+    def __repr__(self) -> str:
+        return "<Login>"
 
 
 class Draft(Struct, frozen=True):
@@ -62,3 +68,6 @@ class Draft(Struct, frozen=True):
     restamps: bool = False
     begins: bool = False
     forced: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Draft of {self.changes!r}>"

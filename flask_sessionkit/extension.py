@@ -13,6 +13,7 @@ from .auth import as_user_id, current_session
 from .cli import sessions
 from .clock import Clock, SystemClock
 from .config import read_settings
+from .cookie_policy import cookie_faults
 from .errors import ConfigError, SessionKitError, StoreError
 from .interface import RETRY_AFTER, SessionKitInterface
 from .roster import Roster, SessionInfo
@@ -61,6 +62,8 @@ class SessionKit:
             problems += faults
             if not (settings.allow_weak_secret or app.debug or app.testing):
                 problems += weaknesses(secrets)
+        if not (app.debug or app.testing):
+            problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
         store = None
         try:
             store = self._make_store(settings.store, Path(app.instance_path), settings.store_timeout)

@@ -220,6 +220,9 @@ def _become_unavailable(response: Response) -> None:
     response.direct_passthrough = False
     response.status = answer.status
     response.set_data(answer.get_data())
+    # A login that was not made leaves no remember cookie behind; what logs out may go on doing so.
+    deleting = [cookie for cookie in response.headers.getlist("Set-Cookie") if "; Max-Age=0" in cookie]
+    response.headers.setlist("Set-Cookie", deleting)
     for name in ("Location", "Content-Encoding", "Content-Disposition", "Content-Range", "ETag", "Last-Modified"):
         response.headers.pop(name, None)
     response.headers["Content-Type"] = answer.headers["Content-Type"]

@@ -90,6 +90,7 @@ class Visit:
         #: What to tell the browser after an error at the close: Flask closes the session again with its error page.
         self._parting: Farewell | None = None
         self._is_admitted = False
+        self._is_emptied = False
         #: The first failure of the store. It is not asked again in this request.
         self.failure: StoreError | None = None
 
@@ -185,7 +186,7 @@ class Visit:
             return _Status.UNBOUND
         if draft.renew:
             return _Status.RENAMED
-        return _Status.CHANGED if draft.changes or draft.forced else _Status.READ
+        return _Status.CHANGED if draft.changes or draft.forced or self._is_emptied else _Status.READ
 
     def _may_begin(self, draft: Draft) -> bool:
         if self._dead is not None and self._dead.is_known_to_browser and not draft.begins:
@@ -207,8 +208,9 @@ class Visit:
                 update = self._backend.retire(found, Reason.LOGOUT, now=self._clock.now())
             else:
                 contents = self._revised(_contents(found), data)
-                if draft.changes.cleared:
-                    contents = replace(contents, data_of=draft.data_of)
+                # Cleared data is nobody's; any other stays whose it was, whoever wrote to it meanwhile.
+                is_kept = not draft.changes.cleared
+                contents = replace(contents, data_of=(is_kept and contents.data_of) or draft.data_of)
                 update = self._update(found, contents)
             if update.outcome is Outcome.OK:
                 return self._saved(draft, update.found, before, data)
@@ -242,6 +244,8 @@ class Visit:
         def merge(current: Found) -> None:
             nonlocal new, lost
             data = draft.changes.over(_contents(current).data)
+            if draft.login and self.csrf_key not in draft.changes.put:
+                data.pop(self.csrf_key, None)  # written meanwhile, and as old as what the login removed
             lost = draft.changes.contested(_contents(current).data)
             new = self._rewrite(new, self._revised(_contents(new), data))
 
@@ -260,7 +264,7 @@ class Visit:
                 )
             if retired is None:
                 # Carried out all the same, without what the ended session held.
-                alone = draft.changes.over({})
+                alone = dict(draft.changes.own)
                 kept = self._revised(_contents(new), alone) if draft.login else self._new(draft, alone)
                 new = self._rewrite(new, kept)
         except SessionKitError:
@@ -295,7 +299,7 @@ class Visit:
         if not data:
             return Farewell(forget=True, is_logout=True)
         self._parting = Farewell(forget=True, is_logout=True)
-        self._found = self._create(self._new(draft, data))
+        self._found = self._create(self._aged_like(_contents(retired), self._new(draft, data)))
         return self._greet()
 
     def _end(self, draft: Draft) -> Farewell:
@@ -347,6 +351,7 @@ class Visit:
             update = self._update(found, self._revised(_contents(found), merged))
             if update.outcome is Outcome.OK:
                 self._found = update.found
+                self._is_emptied = not merged
                 break
             found = _live(update)
             if found is None:
@@ -377,6 +382,12 @@ class Visit:
             reason=None if login else self._dead,
             data=data,
         )
+
+    def _aged_like(self, old: Contents, contents: Contents) -> Contents:
+        """Return contents whose absolute limit counts from where it counted before: it is the same data."""
+        started_at = old.created_at if old.login_at is None else old.login_at
+        absolute_at = min(old.absolute_at, started_at + self._circumstances.limits(contents.data).absolute)
+        return replace(contents, created_at=started_at, absolute_at=absolute_at)
 
     def _revised(self, contents: Contents, data: dict[str, bytes]) -> Contents:
         """Return a session's contents with other data, under the limits that hold today."""
@@ -463,9 +474,7 @@ class Visit:
         )
 
     def _stamp(self, login: Login) -> str | None:
-        if login.stamp is not None or self._circumstances.rules.stamp_of is None:
-            return login.stamp
-        return self._circumstances.rules.stamp_of(login.user)
+        return self._circumstances.rules.stamp(login.user) if login.stamp is None else login.stamp
 
     def _wait(self) -> None:
         elapsed = self._clock.elapsed()

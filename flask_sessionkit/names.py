@@ -16,13 +16,14 @@ def name_of(key: Any) -> str:
 
     :raises TypeError: the key's type cannot be kept.
     """
-    if type(key) is str and not key.startswith(_ODD):
+    if isinstance(key, str) and not key.startswith(_ODD):
+        text = str.__str__(key)  # an enumeration's member, as Flask's own session keeps it
         try:
-            key.encode()
+            text.encode()
         except UnicodeEncodeError:
             pass
         else:
-            return key
+            return text
     return _ODD + base64.urlsafe_b64encode(codec.encode(key)).decode()
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from .backends import ServerBackend
 from .clock import Clock
-from .contents import Kind
 from .device import Device
 from .errors import SessionKitError
 from .reasons import Reason
@@ -141,9 +140,8 @@ class Roster:
     def _end(self, key: str, reason: Reason) -> bool:
         now = self._clock.now()
         found = self._backend.load_key(key, now=now)
-        if found is None or (found.contents is not None and found.contents.kind is not Kind.LIVE):
-            return False
-        if self._backend.end(found, reason, now=now).outcome is not Outcome.OK:
+        # One whose token was renewed since it was listed leads to the record under which it goes on.
+        if found is None or self._backend.end(found, reason, now=now).outcome is not Outcome.OK:
             return False
         self._tell(reason, found.contents.user if found.contents else None)
         return True

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from .changes import Changes
 from .draft import Draft, Kept, Login
-from .errors import SessionClosed, SessionConflict, SessionKitError
+from .errors import SessionClosed, SessionConflict, SessionKitError, UnsupportedType
 from .identity import user_id_of, user_named_in
 from .reasons import Reason
 from .values import Values
@@ -272,6 +272,11 @@ class Session(SessionMixin):
         self._change()
         if self._visit is None or self._ended or self._ends_at_close:
             raise SessionConflict("session.atomic() needs a session that goes on, and this one has ended.")
+        if (self._login or self._is_unbound) and self._kept.data_of not in (None, self._user):
+            # What is saved now would lie in the session of the user before.
+            raise SessionConflict(
+                "session.atomic() saves at once, before the change of user. Call it in another request."
+            )
         return self._visit.atomic(self, fn)
 
     # For the close.
@@ -397,7 +402,10 @@ class Session(SessionMixin):
             self.log_in(Login(user))
 
     def _named_user(self) -> str | None:
-        return user_named_in(self._look(), self._identity_keys)
+        try:
+            return user_named_in(self._look(), self._identity_keys)
+        except UnsupportedType:
+            return None  # Stored before its key became one of these. A new value is judged when it is set.
 
     def _settled_login(self) -> Login | None:
         # Flask-Login writes _fresh after _user_id, so how fresh a login is can only be told at the end.

@@ -73,7 +73,7 @@ def _memory(url: str, instance_path: Path, timeout: float) -> Store:
 def _file(url: str, instance_path: Path, timeout: float) -> Store:
     from .stores.files import FileStore
 
-    store = FileStore(_path_of(url) if url.partition(":")[2] else instance_path / "sessions")
+    store = FileStore(_path_of(url) if url.partition(":")[2] else instance_path / "sessions", timeout=timeout)
     faults = store.check()
     if faults:
         raise ConfigError("SESSIONKIT_STORE names a folder that cannot be used: " + " ".join(faults))

@@ -7,20 +7,20 @@ from datetime import datetime
 
 from werkzeug.wrappers import Response
 
-from .tokens import is_token
+from .tokens import Token, is_token
 
 
-def tokens_in(header: str, *, named: str) -> list[str]:
+def tokens_in(header: str, *, named: str) -> list[Token]:
     """Return the different tokens that a request's ``Cookie`` header carries under a name.
 
     Names are compared byte for byte: a parser that trims Unicode spaces or decodes escapes lets a sibling host
     past the browser's rules for ``__Host-``. What cannot be a token is dropped here and reaches no store.
     """
-    found: dict[str, None] = {}  # in their order; a list is slow for the thousand that fit into a header
+    found: dict[Token, None] = {}  # in their order; a list is slow for the thousand that fit into a header
     for pair in header.split(";"):
         name, _, value = pair.strip(" \t").partition("=")
         if name == named and is_token(value):
-            found[value] = None
+            found[Token(value)] = None
     return list(found)
 
 

@@ -84,15 +84,17 @@ class Values:
         :raises UnsupportedType: a value cannot come back as it went in.
         """
         base = {} if self._is_cleared else self._base
-        put = {}
+        put, own = {}, {}
         for key, value in self._items.items():
             if key in self._encoded or (key not in self._own and not codec.can_change(value)):
                 continue
             name, encoded = _encode(key, value)
             if base.get(name) != encoded:
                 put[name] = encoded
+            if key in self._own:
+                own[name] = encoded
         removed = frozenset(base.keys() - {*map(name_of, self._items)}) if self._has_removed else frozenset()
-        return Changes(base, put, removed, self._is_cleared)
+        return Changes(base, put, removed, self._is_cleared, own)
 
     def rebased(self, data: Mapping[str, bytes], saved: Changes) -> Values:
         """Return the values over what an atomic change saved, with what this request changed besides.
@@ -104,7 +106,7 @@ class Values:
         rebased._is_cleared = self._is_cleared
         for key in [key for key in self._items if key not in self._encoded]:
             name = name_of(key)
-            if name in saved.put or name in saved.removed:
+            if saved.cleared or name in saved.put or name in saved.removed:
                 continue
             if name in pending.put or data.get(name) == self._base.get(name):
                 rebased._items[key] = self._items[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import re
 import stat
 import struct
@@ -57,14 +58,16 @@ class FileStore:
     :param sync: wait for the disk at each write, so that a power cut undoes nothing that was answered; a write then
         costs what the disk takes. Without it a crash of the process or a ``kill -9`` loses nothing, and a power cut
         may bring back what lay there some seconds before, as with the file sessions of Django and Flask-Session.
+    :param timeout: seconds; how long a change waits for the lock of a stripe, and a purge for each of them.
     """
 
     capabilities: Capability = Capability.INDEX | Capability.PURGE | Capability.DURABLE
 
-    def __init__(self, folder: Path, *, sync: bool = False) -> None:
+    def __init__(self, folder: Path, *, sync: bool = False, timeout: float = 5.0) -> None:
         self.folder: Final = Path(folder).absolute()
         self._root = str(self.folder)
         self._syncs = sync
+        self._timeout = timeout
         self._trusted: set[str] = set()
         self._purge_from = ""
 
@@ -88,11 +91,14 @@ class FileStore:
         record = self._read(key)
         if record is None or touch_every is None or not _touch_is_due(record, now, touch_every):
             return record
-        with self._locked(key[:2]):
-            record = self._read(key)
-            if record is None or not _touch_is_due(record, now, touch_every):
-                return record
-            self._write(record, seen_at=now)
+        try:
+            with self._locked(key[:2], waits=False):
+                record = self._read(key)
+                if record is None or not _touch_is_due(record, now, touch_every):
+                    return record
+                self._write(record, seen_at=now)
+        except TimeoutError:
+            return record  # The next request touches; a read waits for no writer.
         return replace(record, seen_at=now)
 
     @_as_store_error
@@ -151,7 +157,10 @@ class FileStore:
         """Return an owner's live records, without payload, in key order; see ``Store.list_owner``."""
         if not _is_owner(owner) or not self._is_there("owner") or not self._is_there(f"owner/{owner}"):
             return []
-        names = sorted(name for name in os.listdir(f"{self._root}/owner/{owner}") if _is_key(name))
+        try:
+            names = sorted(name for name in os.listdir(f"{self._root}/owner/{owner}") if _is_key(name))
+        except FileNotFoundError:  # a purge has just swept it away
+            return []
         records = (self._read(name) for name in names if after is None or name > after)
         live = (record for record in records if record and record.owner == owner and record.expires_at > now)
         return [replace(record, payload=b"") for record in islice(live, limit)]
@@ -224,21 +233,27 @@ class FileStore:
         path = f"{self._root}/{folder}/{name}"
         if not self._is_there(folder):
             self._make(folder)
-        try:
-            return os.open(path, flags | _SAFELY, 0o600)
-        except FileNotFoundError:
+        for _ in range(_SWEPT_AWAY):
+            with suppress(FileNotFoundError):
+                return os.open(path, flags | _SAFELY, 0o600)
             self._make(folder)
-            return os.open(path, flags | _SAFELY, 0o600)
+        return os.open(path, flags | _SAFELY, 0o600)
 
     @contextmanager
-    def _locked(self, stripe: str) -> Iterator[None]:
+    def _locked(self, stripe: str, *, waits: bool = True) -> Iterator[None]:
         """Keep other threads and processes from changing what lies in a stripe.
 
         A descriptor for each time, since ``flock`` does not part the threads that share one.
+
+        :raises TimeoutError: somebody holds it, and did not give it back in time.
         """
         descriptor = self._open("lock", stripe, os.O_RDWR | os.O_CREAT)
         try:
-            _lock(descriptor)
+            deadline = time.monotonic() + (self._timeout if waits else 0.0)
+            while not _lock(descriptor):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(errno.ETIMEDOUT, "another process holds its lock")
+                time.sleep(random.uniform(0, _LOCK_PAUSE))  # noqa: S311  # jitter, no secret
             try:
                 yield
             finally:
@@ -341,7 +356,11 @@ class FileStore:
             return sorted(entry.name for entry in ours if entry.is_dir(follow_symlinks=False))
 
     def _aged(self, folder: str, now: float) -> Iterator[str]:
-        with os.scandir(f"{self._root}/{folder}") as entries:
+        try:
+            entries = os.scandir(f"{self._root}/{folder}")
+        except FileNotFoundError:  # another purge has just swept it away
+            return
+        with entries:
             for entry in entries:
                 if _is_aged(entry.path, now):
                     yield entry.name
@@ -387,6 +406,10 @@ def _is_left_over(name: str) -> bool:
     return _LEFT_OVER.fullmatch(name) is not None
 
 
+#: How often a purge may sweep a folder away between its making and its use.
+_SWEPT_AWAY = 4
+#: Seconds; the longest pause of who waits for a lock.
+_LOCK_PAUSE = 0.002
 #: Seconds; a write takes milliseconds.
 _LEFT_OVER_AFTER = 3600.0
 
@@ -492,8 +515,12 @@ def _date(descriptor: int, path: str, at: float) -> None:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+    def _lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
 
     def _unlock(descriptor: int) -> None:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -513,8 +540,12 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _unlock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -379,3 +379,24 @@ def test_a_clock_of_its_own_is_given_to_an_application() -> None:
     browser.get("/put")
 
     assert browser.get("/at").text == str(clock.now())
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"SESSION_COOKIE_NAME": "__HOST-shop", "SESSION_COOKIE_PATH": "/app"}, "SESSION_COOKIE_NAME '__HOST-shop'"),
+        ({"SESSION_COOKIE_NAME": "__Host-shop", "SESSION_COOKIE_DOMAIN": "shop.example"}, "SESSION_COOKIE_DOMAIN"),
+        ({"SESSION_COOKIE_NAME": "__Secure-shop", "SESSIONKIT_SECURE_COOKIE": False}, "SESSIONKIT_SECURE_COOKIE"),
+        ({"SESSION_COOKIE_SAMESITE": "none", "SESSIONKIT_SECURE_COOKIE": False}, "SESSION_COOKIE_SAMESITE"),
+        ({"SESSION_COOKIE_SAMESITE": "bogus"}, "not 'bogus'"),
+        ({"SESSION_COOKIE_PARTITIONED": True, "SESSIONKIT_SECURE_COOKIE": False}, "SESSION_COOKIE_PARTITIONED"),
+    ],
+)
+def test_a_cookie_that_browsers_would_drop_is_refused_at_the_start(config: dict[str, Any], named: str) -> None:
+    """CK-02, CK-03."""
+    assert named in refused(**config)
+    made(**config, DEBUG=True)
+
+
+def test_a_cookie_of_the_right_prefix_is_taken() -> None:
+    made(SESSION_COOKIE_NAME="__Host-shop", SESSION_COOKIE_SAMESITE="None", SESSION_COOKIE_PARTITIONED=True)

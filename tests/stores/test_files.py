@@ -613,3 +613,15 @@ def test_a_later_change_of_the_working_folder_moves_nothing(tmp_path: Path, monk
     monkeypatch.chdir("/")
 
     assert store.load(a_key(0), now=NOW) is not None
+
+
+def test_a_lock_that_is_not_given_back_is_waited_for_no_longer_than_said(path: Path) -> None:
+    """A reader waits for nobody: a due touch is left to the next request."""
+    store, record = FileStore(path, timeout=0.01), a_record()
+    store.create(record)
+    with FileStore(path)._locked(record.key[:2]):
+        assert store.load(record.key, now=NOW + 60, touch_every=60.0) == record
+        with pytest.raises(StoreError, match="another process holds its lock"):
+            store.replace(dataclasses.replace(record, version=a_version()), expected=record.version, now=NOW)
+
+    assert store.load(record.key, now=NOW) == record

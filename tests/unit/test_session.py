@@ -483,7 +483,7 @@ def test_invalidate_ends_it_and_what_follows_is_another_session() -> None:
     draft = session.draft()
 
     assert (draft.ended, draft.user, draft.login) == (Reason.LOGOUT, None, None)
-    assert draft.changes == Changes({}, encoded({"after": 1}))
+    assert draft.changes == Changes({}, encoded({"after": 1}), own=encoded({"after": 1}))
     assert session.new
     assert session.created_at is None
     assert visit.forgotten == 1
