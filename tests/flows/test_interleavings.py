@@ -1010,7 +1010,7 @@ def put_back(backend: ServerBackend, store: Store, key: str, site: Site) -> Call
 
 
 def test_10_old_bytes_put_back_over_a_tombstone_live_again_until_the_absolute_end(site: Site) -> None:
-    """The documented limit: a seal proves origin, not age (DESIGN.md, section 4, "Sealing")."""
+    """The documented limit: a seal proves origin, not age (docs, "Security": what a seal cannot do)."""
     token = site.token(login("ann"))
     [key] = keys_in(site.store)
     replay = put_back(site.backend, site.store, key, site)
