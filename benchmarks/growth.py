@@ -61,7 +61,7 @@ def _filled(url: str, size: int) -> list[peers.Subject]:
         contents = Contents(
             Kind.LIVE, timeouts.idle, now + timeouts.absolute, now, random.randbytes(16), now, user="4711", data=data
         )
-        found = site.backend(app).create(contents, now=now)
+        found = site.backend(app).create(contents, seen_at=now)
         cookies.append(f"{site.get_cookie_name(app)}={found.token}")
     return [peers.Subject(app, cookie=cookie) for cookie in random.sample(cookies, min(size, 2000))]
 
