@@ -7,9 +7,9 @@ from msgspec import Struct
 from . import signals
 from .backends import TOMBSTONE_KEPT, Found, ServerBackend
 from .circumstances import Circumstances
+from .clock import touch_is_due
 from .contents import Contents, Kind
 from .draft import Kept
-from .policy import wants_touch
 from .reasons import Reason
 from .record import Outcome
 
@@ -78,7 +78,7 @@ class Admission:
         found = self._backend.load(token, now=self._now, touch_every=every if touches else None)
         if found is None or not self._lives(found):
             return None
-        if every is not None and not touches and wants_touch(found.record.seen_at, self._now, every):
+        if every is not None and not touches and touch_is_due(found.record.seen_at, self._now, every):
             # A second call, after the verdict: a touch must not lengthen what today's settings have ended.
             touched = self._backend.load(token, now=self._now, touch_every=every)
             if touched is not None and touched.version == found.version:

@@ -15,6 +15,7 @@ from werkzeug.routing import BuildError
 
 from .draft import Login
 from .errors import ConfigError, SessionKitError
+from .identity import as_user_id
 from .session import Session
 
 P = ParamSpec("P")
@@ -43,24 +44,6 @@ def current_session() -> Session:
     if current_app.session_interface.is_null_session(current):
         current["user"] = None  # Flask's own error, which tells about the missing secret.
     raise SessionKitError(f"The session is a {type(current).__name__}. Call SessionKit(app) before the first request.")
-
-
-def as_user_id(user_id: str | int) -> str:
-    """Return a user id as sessions keep it.
-
-    :raises ValueError: it is empty or no valid Unicode.
-    :raises TypeError: it is neither str nor int.
-    """
-    if isinstance(user_id, bool) or not isinstance(user_id, str | int):
-        raise TypeError(f"A user id must be str or int, not {type(user_id).__name__}. Pass the user's id.")
-    text = str(user_id)
-    if not text:
-        raise ValueError("A user id must not be empty. Pass the user's id.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("A user id must be valid Unicode, without lone surrogates.") from error
-    return text
 
 
 def login_user(user_id: str | int, *, remember: bool = False, stamp: str | None = None) -> None:

@@ -36,3 +36,11 @@ class SystemClock:
 def settled(seen_at: float, now: float) -> float:
     """Return a ``seen_at`` that can be believed: one more than ``CLOCK_SKEW`` ahead, or no number, counts as now."""
     return seen_at if seen_at <= now + CLOCK_SKEW else now
+
+
+def touch_is_due(seen_at: float, now: float, every: float) -> bool:
+    """Return whether "last seen" is to be written: it is old, or cannot be believed.
+
+    :param every: seconds; ``SESSIONKIT_TOUCH_INTERVAL``.
+    """
+    return not (now - seen_at < every and seen_at <= now + CLOCK_SKEW)

@@ -49,6 +49,11 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
     target: str | None = None
     data: dict[str, bytes] = {}  # a Struct copies it for each instance
 
+    @property
+    def started_at(self) -> float:
+        """The moment from which the absolute limit counts: the login, else the creation."""
+        return self.created_at if self.login_at is None else self.login_at
+
     def __repr__(self) -> str:
         # No data, user or stamp: a repr ends up in logs.
         return f"<Contents: {self.kind.name.lower()}, {len(self.data)} keys>"

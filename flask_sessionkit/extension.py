@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import current_app, has_request_context
 from werkzeug.exceptions import ServiceUnavailable
 
-from .auth import as_user_id, current_session
+from .auth import current_session
 from .cli import sessions
 from .clock import Clock, SystemClock
 from .config import read_settings
 from .cookie_policy import cookie_faults
 from .errors import ConfigError, SessionKitError, StoreError
+from .identity import as_user_id
 from .interface import RETRY_AFTER, SessionKitInterface
 from .roster import Roster, SessionInfo
-from .secret_keys import secrets_of, weaknesses
+from .secret_keys import fit_secrets
 from .store_urls import make_store
 from .stores.base import Store
 
@@ -58,10 +59,9 @@ class SessionKit:
         """
         settings, problems = read_settings(app.config, app_name=app.name)
         if app.secret_key:
-            secrets, faults = secrets_of(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"))
-            problems += faults
-            if not (settings.allow_weak_secret or app.debug or app.testing):
-                problems += weaknesses(secrets)
+            may_be_weak = settings.allow_weak_secret or app.debug or app.testing
+            fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
+            problems += fit_secrets(app.secret_key, fallbacks, may_be_weak=may_be_weak)[1]
         if not (app.debug or app.testing):
             problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
         store = None

@@ -1,4 +1,4 @@
-"""Which user the keys of a session name."""
+"""What is a user id, and which one the keys of a session name."""
 
 from __future__ import annotations
 
@@ -45,6 +45,22 @@ def user_id_of(key: str, value: Any) -> str | None:
         f"session[{key!r}] names the user, so it must be an int or a str without lone surrogates, not this "
         f"{type(value).__name__}. Keep the user's id there, or take the key out of SESSIONKIT_IDENTITY_KEYS."
     )
+
+
+def as_user_id(user_id: str | int) -> str:
+    """Return a user id as sessions keep it.
+
+    :raises ValueError: it is empty or no valid Unicode.
+    :raises TypeError: it is neither str nor int.
+    """
+    if isinstance(user_id, bool) or not isinstance(user_id, str | int):
+        raise TypeError(f"A user id must be str or int, not {type(user_id).__name__}. Pass the user's id.")
+    text = str(user_id)
+    if not text:
+        raise ValueError("A user id must not be empty. Pass the user's id.")
+    if not _is_unicode(text):
+        raise ValueError("A user id must be valid Unicode, without lone surrogates. Pass the user's id.")
+    return text
 
 
 def _is_unicode(text: str) -> bool:

@@ -22,7 +22,7 @@ from .lifecycle import Farewell, Visit
 from .reasons import Reason
 from .roster import Roster
 from .sealing import KeyRing
-from .secret_keys import secrets_of, weaknesses
+from .secret_keys import fit_secrets
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
@@ -91,9 +91,7 @@ class SessionKitInterface(CookiePolicy):
         if self._keyed is None and (late := set_too_late(self.settings, app.config)):
             _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
         if self._keyed is None or self._keyed[0] != named:
-            secrets, problems = secrets_of(app.secret_key, fallbacks)
-            if is_strict:
-                problems += weaknesses(secrets)
+            secrets, problems = fit_secrets(app.secret_key, fallbacks, may_be_weak=not is_strict)
             if problems:
                 raise ConfigError("\n".join(problems))
             app_id = self.settings.app_id

@@ -385,15 +385,13 @@ class Visit:
 
     def _aged_like(self, old: Contents, contents: Contents) -> Contents:
         """Return contents whose absolute limit counts from where it counted before: it is the same data."""
-        started_at = old.created_at if old.login_at is None else old.login_at
-        absolute_at = min(old.absolute_at, started_at + self._circumstances.limits(contents.data).absolute)
-        return replace(contents, created_at=started_at, absolute_at=absolute_at)
+        absolute_at = min(old.absolute_at, old.started_at + self._circumstances.limits(contents.data).absolute)
+        return replace(contents, created_at=old.started_at, absolute_at=absolute_at)
 
     def _revised(self, contents: Contents, data: dict[str, bytes]) -> Contents:
         """Return a session's contents with other data, under the limits that hold today."""
         limits = self._circumstances.limits(data)
-        started_at = contents.created_at if contents.login_at is None else contents.login_at
-        absolute_at = started_at + limits.absolute
+        absolute_at = contents.started_at + limits.absolute
         # Activity never lengthens a life. Becoming permanent does: that is another kind of session.
         if is_permanent(data) == is_permanent(contents.data):
             absolute_at = min(absolute_at, contents.absolute_at)

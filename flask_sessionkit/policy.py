@@ -81,11 +81,3 @@ class Times(Struct, frozen=True):
         if now >= settled(self.seen_at, now) + self.idle:
             return Reason.IDLE
         return None
-
-
-def wants_touch(seen_at: float, now: float, every: float) -> bool:
-    """Return whether "last seen" is due to be written.
-
-    :param every: seconds; ``SESSIONKIT_TOUCH_INTERVAL``.
-    """
-    return not (now - seen_at < every and seen_at <= now + CLOCK_SKEW)

@@ -39,7 +39,8 @@ class Record:
     @property
     def expires_at(self) -> float:
         """Return when the record ends by its own limits, in Unix seconds."""
-        return min(self.seen_at + self.idle, self.absolute_at)
+        # In this order: of a ``seen_at`` that is no number nothing is left but the absolute end.
+        return min(self.absolute_at, self.seen_at + self.idle)
 
 
 class Outcome(Enum):

@@ -62,3 +62,12 @@ def weaknesses(secrets: list[bytes]) -> list[str]:
         elif len(set(secret)) < 12:
             problems.append(f"{name} must have at least 12 different bytes, not {len(set(secret))}. {_MEND}")
     return problems
+
+
+def fit_secrets(secret_key: Any, fallbacks: Any, *, may_be_weak: bool) -> tuple[list[bytes], list[str]]:
+    """Return an application's secrets as bytes, the current one first, and all that speaks against them.
+
+    :param may_be_weak: debug and testing take any.
+    """
+    secrets, problems = secrets_of(secret_key, fallbacks)
+    return secrets, problems if may_be_weak else problems + weaknesses(secrets)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from ..clock import CLOCK_SKEW as CLOCK_SKEW
 from ..clock import settled as settled
+from ..clock import touch_is_due as touch_is_due
 from ..record import Purged, Record, Version, Write
 
 #: Seconds that a record is kept past its end, for a request that was under way (protocol clauses 1 and 6).

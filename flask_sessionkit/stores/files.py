@@ -22,7 +22,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import CLOCK_SKEW, GRACE, Capability, settled
+from .base import GRACE, Capability, settled, touch_is_due
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,12 +89,12 @@ class FileStore:
     def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
         """Return the record of a key, or ``None``; see ``Store.load``. Locks only for a touch that is due."""
         record = self._read(key)
-        if record is None or touch_every is None or not _touch_is_due(record, now, touch_every):
+        if record is None or touch_every is None or not _is_to_touch(record, now, touch_every):
             return record
         try:
             with self._locked(key[:2], waits=False):
                 record = self._read(key)
-                if record is None or not _touch_is_due(record, now, touch_every):
+                if record is None or not _is_to_touch(record, now, touch_every):
                     return record
                 self._write(record, seen_at=now)
         except TimeoutError:
@@ -306,7 +306,7 @@ class FileStore:
                 data = _pack(record, seen_at)
                 while data:
                     data = data[os.write(descriptor, data) :]
-                _date(descriptor, path, min(seen_at + record.idle, record.absolute_at))
+                _date(descriptor, path, min(record.absolute_at, seen_at + record.idle))
                 if self._syncs:
                     _to_disk(descriptor)
             finally:
@@ -466,9 +466,8 @@ def _unpack(key: str, data: bytes) -> Record | None:
     )
 
 
-def _touch_is_due(record: Record, now: float, touch_every: float) -> bool:
-    is_due = now - record.seen_at >= touch_every or record.seen_at > now + CLOCK_SKEW
-    return is_due and record.expires_at > now
+def _is_to_touch(record: Record, now: float, touch_every: float) -> bool:
+    return record.expires_at > now and touch_is_due(record.seen_at, now, touch_every)
 
 
 def _faults(folder: str) -> list[str]:
@@ -508,7 +507,7 @@ def _is_aged(path: str, now: float) -> bool:
 
 def _date(descriptor: int, path: str, at: float) -> None:
     """Set the times of a file that is open; years beyond 2242 are more than some disks can write."""
-    at = min(max(at, 0.0), 2.0**33)
+    at = max(0.0, min(2.0**33, at))
     os.utime(descriptor if os.utime in os.supports_fd else path, (at, at))
 
 

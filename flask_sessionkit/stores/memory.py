@@ -9,7 +9,7 @@ from dataclasses import replace as changed
 
 from ..errors import ConfigError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import GRACE, Capability, settled
+from .base import GRACE, Capability, settled, touch_is_due
 
 
 class MemoryStore:
@@ -42,11 +42,9 @@ class MemoryStore:
             record = self._records.get(key)
             if record is None or touch_every is None or record.expires_at <= now:
                 return record
-            seen_at = settled(record.seen_at, now)
-            if seen_at == record.seen_at and now - seen_at < touch_every:
-                return record
-            record = changed(record, seen_at=max(seen_at, now))
-            self._put(record)
+            if touch_is_due(record.seen_at, now, touch_every):
+                record = changed(record, seen_at=now)
+                self._put(record)
             return record
 
     def create(self, record: Record) -> bool:

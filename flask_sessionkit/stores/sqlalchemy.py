@@ -52,7 +52,7 @@ from sqlalchemy.exc import (
 
 from ..errors import ConfigError, StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import CLOCK_SKEW, GRACE, Capability, settled
+from .base import CLOCK_SKEW, GRACE, Capability, settled, touch_is_due
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -169,7 +169,7 @@ class SQLAlchemyStore:
         record = self._load(key)
         if record is None or touch_every is None or record.expires_at <= now:
             return record
-        is_due = now - record.seen_at >= touch_every or record.seen_at > now + CLOCK_SKEW
+        is_due = touch_is_due(record.seen_at, now, touch_every)
         return replace(record, seen_at=now) if is_due and self._touch(record, now) else record
 
     @_as_store_error

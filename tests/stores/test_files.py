@@ -24,7 +24,7 @@ import pytest
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write
 from flask_sessionkit.stores.base import GRACE
-from flask_sessionkit.stores.files import FileStore
+from flask_sessionkit.stores.files import FileStore, _pack
 from flask_sessionkit.testing.contract import (
     ABSOLUTE,
     END,
@@ -625,3 +625,16 @@ def test_a_lock_that_is_not_given_back_is_waited_for_no_longer_than_said(path: P
             store.replace(dataclasses.replace(record, version=a_version()), expected=record.version, now=NOW)
 
     assert store.load(record.key, now=NOW) == record
+
+
+def test_a_last_seen_that_is_no_number_is_written_anew(store: FileStore, path: Path) -> None:
+    """It stands beside the seal: with NaN in it the idle limit would never come."""
+    record = a_record()
+    store.create(record)
+    place(path, record).write_bytes(_pack(record, float("nan")))
+
+    found = store.load(record.key, now=NOW, touch_every=60.0)
+
+    assert found is not None
+    assert found.seen_at == NOW
+    assert store.load(record.key, now=NOW) == found

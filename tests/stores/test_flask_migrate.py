@@ -23,7 +23,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    # Alembic's env.py would switch off all loggers that there are, for the tests that come after.
+    monkeypatch.setattr("logging.config.fileConfig", lambda *_, **__: None)
     app = Flask("shop", instance_path=str(tmp_path))
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/shop.db"
     db = SQLAlchemy(app)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from flask_sessionkit.clock import CLOCK_SKEW, settled
-from flask_sessionkit.policy import Limits, Timeouts, Times, wants_touch
+from flask_sessionkit.clock import CLOCK_SKEW, settled, touch_is_due
+from flask_sessionkit.policy import Limits, Timeouts, Times
 from flask_sessionkit.reasons import Reason
 
 NOW = 1_700_000_000.0
@@ -87,7 +87,7 @@ def test_writing_last_seen_seldom_never_lengthens_the_idle_window(pauses: list[i
     times, now = replace(A_SESSION, absolute_at=NOW + 1e6), NOW
     for pause in pauses:
         now += pause
-        if wants_touch(times.seen_at, now, 60.0):
+        if touch_is_due(times.seen_at, now, 60.0):
             times = replace(times, seen_at=now)
 
     assert times.verdict(now + after) is None or after >= 900 - 60
@@ -116,14 +116,14 @@ def test_a_last_seen_that_cannot_be_counts_as_now_and_is_written_anew(seen_at: f
     odd = replace(A_SESSION, seen_at=seen_at)
 
     assert settled(seen_at, NOW) == NOW
-    assert wants_touch(seen_at, NOW, 60.0)
+    assert touch_is_due(seen_at, NOW, 60.0)
     assert odd.expires_at(NOW) == NOW + 900
     assert odd.verdict(NOW) is None
 
 
 def test_last_seen_is_due_after_the_interval_and_not_before() -> None:
-    assert not wants_touch(NOW, NOW + 59, 60.0)
-    assert wants_touch(NOW, NOW + 60, 60.0)
+    assert not touch_is_due(NOW, NOW + 59, 60.0)
+    assert touch_is_due(NOW, NOW + 60, 60.0)
 
 
 def test_permanent_sessions_have_limits_of_their_own() -> None:
