@@ -74,15 +74,14 @@ class Admission:
 
     def _load(self, token: str) -> Found | None:
         every = None if self._circumstances.is_passive else self._circumstances.rules.timeouts.touch_interval
-        touches = self._backend.touches_on_load
-        found = self._backend.load(token, now=self._now, touch_every=every if touches else None)
+        # A touch must not lengthen what today's settings have ended. Which limit is this session's is known after the
+        # load, so a touch that is part of it goes by the shorter one, and another comes after the verdict.
+        within = self._circumstances.shortest_idle
+        found = self._backend.load(token, now=self._now, touch_every=every, touch_within=within)
         if found is None or not self._lives(found):
             return None
-        if every is not None and not touches and touch_is_due(found.record.seen_at, self._now, every):
-            # A second call, after the verdict: a touch must not lengthen what today's settings have ended.
-            touched = self._backend.load(token, now=self._now, touch_every=every)
-            if touched is not None and touched.version == found.version:
-                return touched
+        if every is not None and touch_is_due(found.record.seen_at, self._now, every):
+            return self._backend.touch(found, now=self._now, touch_every=every)
         return found
 
     def _lives(self, found: Found) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -12,8 +13,8 @@ from .errors import SessionTooLarge, StoreError
 from .policy import Times
 from .reasons import Reason
 from .record import Outcome, Record, Version
-from .sealing import KeyRing
-from .stores.base import Capability, Store
+from .sealing import OVERHEAD, KeyRing
+from .stores.base import Capability, LimitsPayload, Store, TouchesOnLoad
 from .tokens import key_of, new_token
 
 #: Seconds that a tombstone is kept: late requests learn that the session ended, and the user learns why.
@@ -65,28 +66,41 @@ class ServerBackend:
 
     def __init__(self, store: Store, ring: KeyRing, *, app_id: str, max_size: int) -> None:
         self.store = store
-        #: Whether a due touch costs no call of its own. Told once: looking into a flag takes a microsecond.
-        self.touches_on_load: bool = Capability.TOUCH_ON_LOAD in store.capabilities
+        # Told once: looking into a flag takes a microsecond.
+        self._touching = cast(TouchesOnLoad, store) if Capability.TOUCH_ON_LOAD in store.capabilities else None
         self._ring = ring
         self._app_id = app_id
-        self._max_size = max_size
+        self._max_size = min(max_size, store.max_payload - OVERHEAD) if isinstance(store, LimitsPayload) else max_size
 
-    def load(self, token: str, *, now: float, touch_every: float | None = None) -> Found | None:
-        """Return what lies under a token, whatever it is, or ``None``.
+    def load(self, token: str, *, now: float, touch_every: float | None, touch_within: float) -> Found | None:
+        """Return what lies under a token, whatever it is, or ``None``; touched, if the store can do that in one trip.
 
         :param touch_every: see ``Store.load``.
+        :param touch_within: see ``TouchesOnLoad.load``.
         :raises StoreError: the store cannot answer.
         """
-        return self.load_key(key_of(token, self._app_id), token=token, now=now, touch_every=touch_every)
+        key = key_of(token, self._app_id)
+        if self._touching is None or touch_every is None:
+            record = self.store.load(key, now=now)
+        else:
+            record = self._touching.load(key, now=now, touch_every=touch_every, touch_within=touch_within)
+        return None if record is None else self._opened(record, token)
 
-    def load_key(
-        self, key: str, *, now: float, token: str | None = None, touch_every: float | None = None
-    ) -> Found | None:
+    def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
+        """Write down that a session was seen, unless it changed meanwhile; return it as it is then.
+
+        :raises StoreError: the store cannot answer.
+        """
+        record = self.store.load(found.key, now=now, touch_every=touch_every)
+        is_same = record is not None and record.version == found.version
+        return Found(found.key, found.token, found.contents, record) if record is not None and is_same else found
+
+    def load_key(self, key: str, *, now: float, token: str | None = None) -> Found | None:
         """Return what lies under a key, whatever it is, or ``None``.
 
         :raises StoreError: the store cannot answer.
         """
-        record = self.store.load(key, now=now, touch_every=touch_every)
+        record = self.store.load(key, now=now)
         return None if record is None else self._opened(record, token)
 
     def create(self, contents: Contents, *, seen_at: float, info: bytes = b"") -> Found:
@@ -226,6 +240,7 @@ def _too_large(contents: Contents, size: int, limit: int) -> SessionTooLarge:
     largest = sorted(contents.data, key=lambda name: len(contents.data[name]), reverse=True)[:3]
     named = ", ".join(f"{name!r} ({len(contents.data[name])} bytes)" for name in largest)
     return SessionTooLarge(
-        f"The session has {size} bytes, more than the {limit} of SESSIONKIT_MAX_SIZE; its largest keys: {named}. "
-        "Keep large things elsewhere and their ids here, or raise SESSIONKIT_MAX_SIZE. Nothing was saved."
+        f"The session has {size} bytes, more than the {limit} that SESSIONKIT_MAX_SIZE and the store allow; "
+        f"its largest keys: {named}. Keep large things elsewhere and their ids here, or raise the limit. "
+        "Nothing was saved."
     )

@@ -63,6 +63,11 @@ class Circumstances(Struct, frozen=True):
         """Return today's limits of a session with this data."""
         return self.rules.timeouts.limits(permanent=is_permanent(data), permanent_idle=self.permanent_idle)
 
+    @property
+    def shortest_idle(self) -> float:
+        """Return the idle limit that no session of today falls below, in seconds."""
+        return min(self.rules.timeouts.idle, self.permanent_idle)
+
     def tell(self, signal: NamedSignal, **about: Any) -> None:
         """Send a signal, if anybody listens."""
         if signal.receivers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Settings:
 
     # Not shown, as a URL may hold a password.
     store: Any = field(repr=False)
+    key_prefix: str
     app_id: str
     timeouts: Timeouts
     identity_keys: tuple[str, ...]
@@ -65,6 +67,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
     settings = Settings(
         given=_ours(config),
         store=reader.value("STORE", None, lambda value: value, "a URL or a store object"),
+        key_prefix=reader.value("KEY_PREFIX", "session:", _prefix, "1 to 100 visible ASCII characters without { and }"),
         app_id=reader.value("APP_ID", app_name, _text, "a text of 1 to 255 bytes"),
         timeouts=Timeouts(
             idle=idle,
@@ -155,6 +158,12 @@ def _text(given: Any) -> str | None:
         return given if 0 < len(given.encode()) <= 255 else None
     except UnicodeEncodeError:
         return None
+
+
+def _prefix(given: Any) -> str | None:
+    """Return what may stand before a key: Memcached splits at spaces, Redis Cluster places keys by braces."""
+    is_fit = isinstance(given, str) and re.fullmatch(r"[!-z|~]{1,100}", given)
+    return given if is_fit else None
 
 
 def _texts(given: Any) -> tuple[str, ...] | None:

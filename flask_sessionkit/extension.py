@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +22,7 @@ from .identity import as_user_id
 from .interface import RETRY_AFTER, SessionKitInterface
 from .roster import Roster, SessionInfo
 from .secret_keys import fit_secrets
-from .store_urls import make_store
+from .store_urls import Site, make_store
 from .stores.base import Store
 
 if TYPE_CHECKING:
@@ -66,7 +69,13 @@ class SessionKit:
             problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
         store = None
         try:
-            store = self._make_store(settings.store, Path(app.instance_path), settings.store_timeout)
+            site = Site(
+                instance_path=Path(app.instance_path),
+                timeout=settings.store_timeout,
+                prefix=settings.key_prefix,
+                database=partial(_database, weakref.ref(app)),
+            )
+            store = self._make_store(settings.store, site)
         except ConfigError as error:
             problems.append(str(error))
         if problems or store is None:
@@ -160,10 +169,10 @@ class SessionKit:
             return False
         return site.clock.now() - current.login_at < (site.settings.timeouts.fresh if max_age is None else max_age)
 
-    def _make_store(self, named: Any, instance_path: Path, timeout: float) -> Store:
+    def _make_store(self, named: Any, site: Site) -> Store:
         named = named if self._store is None else self._store
         if named is None or isinstance(named, str):
-            return make_store("file:" if named is None else named, instance_path=instance_path, timeout=timeout)
+            return make_store("file:" if named is None else named, site)
         if isinstance(named, type):
             raise ConfigError(
                 f"SESSIONKIT_STORE must be a URL or a store object, not the class {named.__name__}. "
@@ -186,6 +195,23 @@ class SessionKit:
         if not isinstance(site, SessionKitInterface):
             raise SessionKitError(f"{current_app.name} has other sessions. Call SessionKit(app) for it first.")
         return site
+
+
+def _database(app_of: weakref.ref[Flask], bind: str | None) -> Any:
+    """Return the URL of one of the databases of the application's Flask-SQLAlchemy; its engines need a context.
+
+    :raises ConfigError: the application has no such database.
+    """
+    app = app_of()
+    with app.app_context() if app is not None else nullcontext():
+        try:
+            return current_app.extensions["sqlalchemy"].engines[bind].url
+        except KeyError as error:
+            what = "SQLALCHEMY_DATABASE_URI" if bind is None else f"{bind!r} in SQLALCHEMY_BINDS"
+            raise ConfigError(
+                f"SESSIONKIT_STORE is 'sqlalchemy:', and {current_app.name} has no {what}. "
+                "Set it, and call db.init_app(app) of Flask-SQLAlchemy, before the first request."
+            ) from error
 
 
 def _current_key() -> str | None:

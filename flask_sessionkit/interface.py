@@ -77,7 +77,8 @@ class SessionKitInterface(CookiePolicy):
 
     def roster(self, app: Flask) -> Roster:
         """Return the list of who is signed in where."""
-        return Roster(self.backend(app), self.clock, partial(_tell_end, app))
+        has_stamp = self._stamp_of() is not None
+        return Roster(self.backend(app), self.clock, partial(_tell_end, app), has_stamp=has_stamp)
 
     def backend(self, app: Flask) -> ServerBackend:
         """Return the store behind the seal of the application's secrets of this moment.

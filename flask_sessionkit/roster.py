@@ -40,6 +40,7 @@ class Roster:
     """The sessions of users, by the index of a store.
 
     :param tell: called with each user's session that was ended: the reason and the user id.
+    :param has_stamp: a user's sessions have to agree with ``user_stamp``, so that one which no list shows ends too.
     :param page: records a call of the store's ``list_owner``.
     """
 
@@ -49,11 +50,13 @@ class Roster:
         clock: Clock,
         tell: Callable[[Reason, str | None], None],
         *,
+        has_stamp: bool = False,
         page: int = 100,
     ) -> None:
         self._backend = backend
         self._clock = clock
         self._tell = tell
+        self._has_stamp = has_stamp
         self._page = page
 
     def sessions_of(self, user_id: str, *, current_key: str | None = None) -> list[SessionInfo]:
@@ -96,9 +99,14 @@ class Roster:
         One that is made while this runs stays, or ends with the others.
 
         :param except_key: the key of a session that stays.
-        :raises SessionKitError: the store keeps no index.
+        :raises SessionKitError: the store keeps no index, or one that may miss a session while no stamp ends that.
         :raises StoreError: the store cannot answer.
         """
+        if Capability.INDEX_BEST_EFFORT in self._backend.store.capabilities and not self._has_stamp:
+            raise SessionKitError(
+                "This store may forget which sessions a user has, so ending those it lists could leave others alive. "
+                "Register @kit.user_stamp and change what it returns, or choose a store with a full list."
+            )
         called_at = self._clock.now()
         return self._end_all(
             self._backend.owners(user_id),
@@ -147,7 +155,7 @@ class Roster:
         return True
 
     def _entries(self, owners: list[str]) -> Iterator[tuple[Record, Device]]:
-        if Capability.INDEX not in self._backend.store.capabilities:
+        if not self._backend.store.capabilities & (Capability.INDEX | Capability.INDEX_BEST_EFFORT):
             raise SessionKitError(
                 "This store cannot list a user's sessions. Choose one that can; the documentation has a table."
             )

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 _AUTHENTICATED = b"\x11"
 _HEADER = 5
 _MAC = 32
+#: Bytes that the seal of a record adds to it.
+OVERHEAD = _HEADER + _MAC
 _SALT = b"flask_sessionkit/1"
 
 

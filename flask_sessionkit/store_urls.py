@@ -5,22 +5,38 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeAlias
-from urllib.parse import unquote, urlsplit
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .errors import ConfigError
 from .stores.base import Store
 
 
-def make_store(url: str, *, instance_path: Path, timeout: float) -> Store:
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a store has to know of the application.
+
+    :param instance_path: where ``file:`` and a relative SQLite path lie.
+    :param timeout: seconds that the store may take to connect or to answer.
+    :param prefix: what keys begin with where stores share a name space.
+    :param database: finds the URL of the database of the application's own, of the bind with this name.
+    """
+
+    instance_path: Path
+    timeout: float
+    prefix: str
+    database: Callable[[str | None], Any]
+
+
+def make_store(url: str, site: Site) -> Store:
     """Return the store that a URL names. Imports its driver; connects to nothing and makes no file.
 
     :param url: the value of ``SESSIONKIT_STORE``.
-    :param instance_path: where ``file:`` and a relative SQLite path lie.
-    :param timeout: seconds that the store may take to connect or to answer.
     :raises ConfigError: no store can be made of it, with the mend. A password in the URL is not in the message.
     """
     scheme, colon, _ = url.partition(":")
@@ -29,7 +45,7 @@ def make_store(url: str, *, instance_path: Path, timeout: float) -> Store:
     if not colon or make is None:
         raise ConfigError(f"SESSIONKIT_STORE names no store that is known: {redacted(url)!r}. {_advice(kind)}")
     try:
-        return make(url, instance_path, timeout)
+        return make(url, site)
     except ImportError as error:
         raise ConfigError(
             f"SESSIONKIT_STORE needs {error.name or error}, which is not installed: {redacted(url)!r}. "
@@ -62,7 +78,7 @@ def redacted(url: str) -> str:
     return f"{scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
 
 
-def _memory(url: str, instance_path: Path, timeout: float) -> Store:
+def _memory(url: str, site: Site) -> Store:
     from .stores.memory import MemoryStore
 
     if url.partition(":")[2]:
@@ -70,10 +86,11 @@ def _memory(url: str, instance_path: Path, timeout: float) -> Store:
     return MemoryStore()
 
 
-def _file(url: str, instance_path: Path, timeout: float) -> Store:
+def _file(url: str, site: Site) -> Store:
     from .stores.files import FileStore
 
-    store = FileStore(_path_of(url) if url.partition(":")[2] else instance_path / "sessions", timeout=timeout)
+    folder = _path_of(url) if url.partition(":")[2] else site.instance_path / "sessions"
+    store = FileStore(folder, timeout=site.timeout)
     faults = store.check()
     if faults:
         raise ConfigError("SESSIONKIT_STORE names a folder that cannot be used: " + " ".join(faults))
@@ -92,13 +109,39 @@ def _path_of(url: str, *, on_windows: bool = os.name == "nt") -> Path:
     return Path(path[1:] if on_windows and re.match("/[A-Za-z]:", path) else path)
 
 
-def _sqlalchemy(url: str, instance_path: Path, timeout: float) -> Store:
+def _sqlalchemy(url: str, site: Site) -> Store:
     from .stores.sqlalchemy import SQLAlchemyStore
 
-    return SQLAlchemyStore(url, timeout=timeout, relative_to=instance_path)
+    return SQLAlchemyStore(url, timeout=site.timeout, relative_to=site.instance_path)
 
 
-_Maker: TypeAlias = Callable[[str, Path, float], Store]
+def _application_database(url: str, site: Site) -> Store:
+    from .stores.sqlalchemy import TABLE, SQLAlchemyStore
+
+    given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=False))
+    bind, schema, table = given.pop("bind", None), given.pop("schema", None), given.pop("table", TABLE)
+    if given or urlsplit(url).path or urlsplit(url).netloc:
+        raise ConfigError(
+            f"SESSIONKIT_STORE must be 'sqlalchemy:', with '?bind=...&schema=...&table=...' or parts of it, "
+            f"not {redacted(url)!r}. "
+            "The address of the database is Flask-SQLAlchemy's SQLALCHEMY_DATABASE_URI."
+        )
+    return SQLAlchemyStore(partial(site.database, bind), table=table, schema=schema, timeout=site.timeout)
+
+
+def _redis(url: str, site: Site) -> Store:
+    from .stores.redis import RedisStore
+
+    return RedisStore.from_url(url, prefix=site.prefix, timeout=site.timeout)
+
+
+def _memcached(url: str, site: Site) -> Store:
+    from .stores.memcached import MemcachedStore
+
+    return MemcachedStore.from_url(url, prefix=site.prefix, timeout=site.timeout)
+
+
+_Maker: TypeAlias = Callable[[str, Site], Store]
 
 #: By what stands before the colon, or before a plus. A driver is imported when its store is made, not before.
 _MAKERS: dict[str, _Maker] = {
@@ -110,14 +153,21 @@ _MAKERS: dict[str, _Maker] = {
     "mariadb": _sqlalchemy,
     "oracle": _sqlalchemy,
     "mssql": _sqlalchemy,
+    "sqlalchemy": _application_database,
+    "redis": _redis,
+    "rediss": _redis,
+    "unix": _redis,
+    "memcached": _memcached,
 }
 
 #: Stores that a reader of the plans may try.
-_PLANNED = frozenset({"redis", "rediss", "unix", "memcached", "cookie"})
+_PLANNED = frozenset({"cookie"})
 
 #: What to install for a module that is missing, where the names differ.
 _PACKAGES = {
     "sqlalchemy": "flask-sessionkit[sqlalchemy]",
+    "redis": "flask-sessionkit[redis]",
+    "pymemcache": "flask-sessionkit[memcached]",
     "psycopg": "psycopg[binary]",
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",

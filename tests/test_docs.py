@@ -28,7 +28,7 @@ from flask.cli import FlaskGroup, ScriptInfo
 import flask_sessionkit
 from flask_sessionkit import SessionKit, login_user
 from flask_sessionkit.config import read_settings
-from flask_sessionkit.store_urls import make_store
+from flask_sessionkit.store_urls import Site, make_store
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
@@ -425,7 +425,7 @@ def rows() -> dict[str, list[list[str]]]:
 
 @pytest.mark.parametrize("url", ["file:", "sqlite:///sessions.db", "memory:"])
 def test_the_tables_tell_what_a_store_can_do(url: str, tmp_path: Path) -> None:
-    store = make_store(url, instance_path=tmp_path, timeout=0.5)
+    store = make_store(url, Site(tmp_path, timeout=0.5, prefix="session:", database=lambda _: None))
 
     assert rows()[url] == [columns(store.capabilities)] * 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Flag, auto
 from typing import Protocol, runtime_checkable
 
@@ -24,7 +25,7 @@ class Capability(Flag):
     INDEX_BEST_EFFORT = auto()
     #: Expired records stay until ``purge`` removes them; without it the store expires them by itself.
     PURGE = auto()
-    #: A due touch costs no call of its own.
+    #: A due touch costs no call of its own: the store is a ``TouchesOnLoad``.
     TOUCH_ON_LOAD = auto()
     #: Several machines see the same records.
     SHARED = auto()
@@ -87,6 +88,32 @@ class Store(Protocol):
         :raises StoreError: the store cannot answer.
         """
         ...
+
+
+class TouchesOnLoad(Protocol):
+    """A store that touches while it loads, in one trip; it has ``TOUCH_ON_LOAD`` among its capabilities.
+
+    Such a touch comes before the verdict of the floors above, so it has to be told where today's limit lies.
+    """
+
+    def load(
+        self, key: str, *, now: float, touch_every: float | None = None, touch_within: float = math.inf
+    ) -> Record | None:
+        """Return the record of a key, or ``None``; see ``Store.load``.
+
+        :param touch_within: seconds; a record that was seen this long ago or longer is not touched. A timeout that was
+            lowered has ended it, though its own ``idle`` says otherwise, and a touch would revive it.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+@runtime_checkable
+class LimitsPayload(Protocol):
+    """A store whose server takes values of a certain size and no larger ones."""
+
+    #: Bytes that a record's payload may have.
+    max_payload: int
 
 
 @runtime_checkable

@@ -7,11 +7,11 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from ..stores.base import GRACE, Capability, CountsEnded, Store
+from ..stores.base import GRACE, Capability, CountsEnded, Store, TouchesOnLoad
 from .interleaving import race
 from .processes import PROCESSES, Task, forked, in_processes
 from .processes import StoreFactory as StoreFactory
@@ -330,6 +330,20 @@ class StoreContract:
         assert self.touched(record, now=END + 1, every=0.0) == record
         assert self.stored(record) == record
         assert self.store.replace(later, expected=record.version, now=END + 1) == Write(Outcome.GONE)
+
+    def test_a_touch_on_load_leaves_what_was_seen_too_long_ago(self) -> None:
+        if Capability.TOUCH_ON_LOAD not in self.store.capabilities:
+            return  # a touch comes after the verdict there
+        store: TouchesOnLoad = cast(TouchesOnLoad, self.store)
+        record, ahead = self.kept(1), self.kept(2, seen_at=NOW + 3600)
+
+        assert store.load(record.key, now=NOW + 600, touch_every=60.0, touch_within=600.0) == record
+        assert self.stored(record) == record
+        found = store.load(record.key, now=NOW + 600, touch_every=60.0, touch_within=600.5)
+        assert found == dataclasses.replace(record, seen_at=NOW + 600)
+        assert self.stored(record) == found
+        assert store.load(ahead.key, now=NOW, touch_every=60.0, touch_within=60.0) is not None
+        assert self.stored(ahead) == dataclasses.replace(ahead, seen_at=NOW)
 
     def test_a_touch_creates_nothing(self) -> None:
         record = self.kept()

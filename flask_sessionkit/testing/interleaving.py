@@ -111,9 +111,9 @@ class PausingStore:
         """What the store inside can do."""
         return self.inner.capabilities
 
-    def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
-        """Pass on a ``load``."""
-        return self._pass_on("load", self.inner.load, key, now=now, touch_every=touch_every)
+    def load(self, key: str, *, now: float, touch_every: float | None = None, **within: float) -> Record | None:
+        """Pass on a ``load``, and ``touch_within`` to a store that knows it."""
+        return self._pass_on("load", self.inner.load, key, now=now, touch_every=touch_every, **within)
 
     def create(self, record: Record) -> bool:
         """Pass on a ``create``."""

@@ -1,4 +1,4 @@
-"""What the flow tests share: a clock that stands, three stores, and a site on them."""
+"""What the flow tests share: a clock that stands, every kind of store, and a site on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flow_site import STORES, Site, open_store
+from flow_site import Site
+from flow_stores import KINDS, open_store, prepare
 
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
@@ -17,15 +18,21 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def store(kind: str, tmp_path: Path) -> PausingStore:
-    """Each of the three stores in turn, that can be stopped and counts its calls."""
-    return PausingStore(open_store(kind, tmp_path))
+def folder(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Where ``open_store`` finds the test's own records of this kind; its server runs."""
+    return prepare(kind, tmp_path, request)
+
+
+@pytest.fixture
+def store(kind: str, folder: Path) -> PausingStore:
+    """Each kind of store in turn, that can be stopped and counts its calls."""
+    return PausingStore(open_store(kind, folder))
 
 
 @pytest.fixture

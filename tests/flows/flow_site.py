@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request, session
+from flow_stores import keys_in
 
 from flask_sessionkit import (
     SessionKit,
@@ -28,25 +27,11 @@ from flask_sessionkit import (
 from flask_sessionkit.backends import ServerBackend
 from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.stores.base import Store
-from flask_sessionkit.stores.files import FileStore
-from flask_sessionkit.stores.memory import MemoryStore
-from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
 View = Callable[[], Any]
 
-STORES = ("memory", "files", "sqlite")
 SIGNALS = (session_created, session_regenerated, session_ended, session_refused, session_conflict, store_failed)
-
-
-def open_store(kind: str, folder: Path) -> Store:
-    """Return a store of its own over what lies in a folder; a process that is spawned can call it too."""
-    if kind == "memory":
-        return MemoryStore()
-    if kind == "files":
-        return FileStore(folder / "sessions")
-    # Threads of a race queue for the one file; the library's own half second is for requests of people.
-    return SQLAlchemyStore(f"sqlite:///{folder}/sessions.db", timeout=10)
 
 
 @dataclass(frozen=True)
@@ -188,23 +173,6 @@ class Site:
         finally:
             for signal, hear in receivers:
                 signal.disconnect(hear, sender=self.app)
-
-
-def keys_in(store: Store) -> list[str]:
-    """Return the keys of all records, whatever they are, past every door."""
-    while isinstance(inner := getattr(store, "inner", None), object) and inner is not None:
-        store = inner
-    match store:
-        case MemoryStore():
-            return list(store._records)
-        case FileStore():
-            return [path.name for path in store.folder.glob("??/*") if re.fullmatch("[0-9a-f]{64}", path.name)]
-        case SQLAlchemyStore():
-            with store._engine.connect() as connection:
-                if not connection.exec_driver_sql("SELECT 1 FROM sqlite_master").first():
-                    return []
-                return list(connection.exec_driver_sql("SELECT key FROM sessionkit_records").scalars())
-    raise AssertionError(f"What lies in a {type(store).__name__}?")
 
 
 def pausing(site: Site) -> PausingStore:

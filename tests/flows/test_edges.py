@@ -23,12 +23,12 @@ from flow_site import (
     login,
     logout,
     look,
-    open_store,
     pausing,
     put,
     renew,
     wipe,
 )
+from flow_stores import open_store
 
 from flask_sessionkit import SessionConflict, StoreError, login_user
 from flask_sessionkit.stores.files import FileStore

@@ -29,7 +29,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from flask import flash, get_flashed_messages, request, session
-from flow_site import NOBODY, Answer, Seen, Site, View, both, keys_in, login, logout, look, open_store, pausing, put
+from flow_site import NOBODY, Answer, Seen, Site, View, both, login, logout, look, pausing, put
+from flow_stores import keys_in, open_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup

@@ -24,7 +24,6 @@ from flow_site import (
     drop,
     end_by_identity,
     identify,
-    keys_in,
     login,
     logout,
     look,
@@ -33,6 +32,7 @@ from flow_site import (
     renew,
     wipe,
 )
+from flow_stores import keys_in
 
 from flask_sessionkit import SessionConflict, logout_view
 from flask_sessionkit.backends import ServerBackend

@@ -19,7 +19,6 @@ from flow_site import (
     end_by_identity,
     failing,
     identify,
-    keys_in,
     login,
     logout,
     look,
@@ -29,6 +28,7 @@ from flow_site import (
     still,
     wipe,
 )
+from flow_stores import keys_in
 
 from flask_sessionkit import (
     SessionConflict,

@@ -29,11 +29,11 @@ from flow_site import (
     login,
     logout,
     look,
-    open_store,
     put,
     renew,
     wipe,
 )
+from flow_stores import KINDS, open_store, prepare
 
 from flask_sessionkit import SessionConflict
 from flask_sessionkit.clock import SystemClock
@@ -44,9 +44,9 @@ ROUNDS = 200
 
 
 @pytest.fixture
-def quick(kind: str, tmp_path: Path) -> Site:
+def quick(kind: str, folder: Path) -> Site:
     """A site whose store is not watched, and whose clock pauses for real where requests meet."""
-    return Site(open_store(kind, tmp_path), SystemClock())  # type: ignore[arg-type]  # nobody ticks it here
+    return Site(open_store(kind, folder), SystemClock())  # type: ignore[arg-type]  # nobody ticks it here
 
 
 def test_two_requests_that_each_set_a_key_of_their_own_both_take_effect(quick: Site) -> None:
@@ -131,10 +131,10 @@ def test_a_request_under_way_brings_nothing_back(quick: Site, end: Callable[[Sit
     assert not [seen for seen in quick.served() if seen.user == "ann"]
 
 
-def test_a_request_under_way_during_a_purge_brings_nothing_back(kind: str, tmp_path: Path) -> None:
+def test_a_request_under_way_during_a_purge_brings_nothing_back(kind: str, folder: Path) -> None:
     """CC-02, CC-07: 200 of 200. It was admitted in the session's last second; the purge comes when that is over."""
     clock = FrozenClock()
-    site = Site(open_store(kind, tmp_path), clock)
+    site = Site(open_store(kind, folder), clock)
     tokens: list[str] = []
     begun, over = threading.Barrier(2), threading.Barrier(2)
 
@@ -269,7 +269,6 @@ def test_a_removal_and_a_change_of_one_key_leave_it_removed(quick: Site) -> None
     assert all(quick.seen(token).data == {"lang": "en"} for token in tokens)
 
 
-@pytest.mark.parametrize("kind", ["memory", "files", "sqlite"], indirect=True)
 def test_no_request_sees_another_users_session(quick: Site) -> None:
     """CC-06: 32 threads, each its own user."""
     tokens = {f"user {lane}": quick.token(both(login(f"user {lane}"), put(mine=lane, n=0))) for lane in range(32)}
@@ -358,10 +357,11 @@ def processes() -> Iterator[Lanes]:
         yield Lanes(pool, line)
 
 
-@pytest.fixture(params=["files", "sqlite"])
+@pytest.fixture(params=KINDS[1:])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, Site]:
     kind = str(request.param)
-    return kind, tmp_path, Site(open_store(kind, tmp_path), SystemClock())  # type: ignore[arg-type]  # nobody ticks it
+    folder = prepare(kind, tmp_path, request)
+    return kind, folder, Site(open_store(kind, folder), SystemClock())  # type: ignore[arg-type]  # nobody ticks it
 
 
 def test_processes_that_each_set_a_key_of_their_own_all_take_effect(processes: Lanes, shared: Any) -> None:

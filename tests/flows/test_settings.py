@@ -90,12 +90,12 @@ def test_an_application_that_was_refused_keeps_flasks_own_sessions() -> None:
     assert "sessionkit" not in app.extensions
 
 
-@pytest.mark.parametrize("scheme", ["foo://x", "postgres://x/y", "rediss", "", "cookies:", "http://x"])
+@pytest.mark.parametrize("scheme", ["foo://x", "postgres://x/y", "cookie", "", "reddis:", "http://x"])
 def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
     said = refused(SESSIONKIT_STORE=scheme)
 
     assert "SESSIONKIT_STORE names no store that is known" in said
-    assert ("not built yet" if scheme.startswith("redis") else "memory:, file:, sqlite:") in said
+    assert ("not built yet" if scheme.startswith("cookie") else "memory:, file:, sqlite:") in said
 
 
 def test_a_driver_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

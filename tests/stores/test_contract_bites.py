@@ -36,6 +36,10 @@ CAUGHT = {
     "test_a_touch_moves_the_end": [wrong.KnowsOnlyTheFirstEnd],
     "test_a_touch_never_moves_the_absolute_end": [wrong.TouchMovesAbsoluteEnd],
     "test_a_touch_does_not_revive_an_ended_record": [wrong.TouchRevives],
+    "test_a_touch_on_load_leaves_what_was_seen_too_long_ago": [
+        wrong.TouchesWhateverTheLimit,
+        wrong.NeverTouchesWhatIsAhead,
+    ],
     "test_a_touch_creates_nothing": [wrong.TouchCreates],
     "test_a_replace_from_before_a_touch_wins_and_does_not_undo_it": [
         wrong.ReplaceUndoesTheTouch,
@@ -114,6 +118,10 @@ CAUGHT = {
         wrong.TellsTheKey,
     ],
 }
+
+
+#: What the wrong stores build on; right themselves.
+BASES = (wrong.Touches, wrong.TouchesOnLoad, wrong.Replaces, wrong.Lists, wrong.Indexed)
 
 
 class Host(BaseManager):
@@ -195,13 +203,13 @@ def test_every_promise_is_broken_by_a_wrong_store():
 
 
 def test_every_wrong_store_is_caught_somewhere():
-    bases = {wrong.WrongStore, wrong.Touches, wrong.Replaces, wrong.Lists, wrong.Indexed, wrong.Broken, MemoryStore}
+    bases = {wrong.WrongStore, *BASES, wrong.Broken, MemoryStore}
     kinds = {kind for kind in vars(wrong).values() if isinstance(kind, type) and issubclass(kind, MemoryStore)}
 
     assert kinds - bases == {kind for caught in CAUGHT.values() for kind in caught}
 
 
-@pytest.mark.parametrize("kind", [wrong.WrongStore, wrong.Touches, wrong.Replaces, wrong.Lists, wrong.Indexed])
+@pytest.mark.parametrize("kind", [wrong.WrongStore, *BASES])
 def test_what_the_wrong_stores_build_on_is_right(kind, host):
     in_memory, _ = contract_of(kind, host)
 

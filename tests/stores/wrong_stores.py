@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import OrderedDict
@@ -32,6 +33,31 @@ class RaisesForAbsent(WrongStore):
         if key not in self._records:
             raise KeyError(key)
         return super().load(key, now=now, touch_every=touch_every)
+
+
+class TouchesOnLoad(WrongStore):
+    """A right one, whose touch is part of the load."""
+
+    capabilities = MemoryStore.capabilities | Capability.TOUCH_ON_LOAD
+
+    def load(self, key, *, now, touch_every=None, touch_within=math.inf):
+        there = self._records.get(key)
+        if there is not None and now - settled(there.seen_at, now) >= touch_within:
+            touch_every = None
+        return super().load(key, now=now, touch_every=touch_every)
+
+
+class TouchesWhateverTheLimit(TouchesOnLoad):
+    def load(self, key, *, now, touch_every=None, touch_within=math.inf):
+        return super().load(key, now=now, touch_every=touch_every)
+
+
+class NeverTouchesWhatIsAhead(TouchesOnLoad):
+    def load(self, key, *, now, touch_every=None, touch_within=math.inf):
+        there = self._records.get(key)
+        if touch_within < math.inf and there is not None and there.seen_at > now:
+            touch_every = None
+        return super().load(key, now=now, touch_every=touch_every, touch_within=touch_within)
 
 
 class RoundsTimes(WrongStore):

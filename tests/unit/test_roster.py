@@ -102,7 +102,7 @@ def test_handles_differ_name_no_user_and_are_no_tokens(club: Club) -> None:
         assert not is_token(handle) or handle not in (one.token, other.token)
         assert len(base64.urlsafe_b64decode(handle + "=")) == 32
         assert one.key not in handle
-        assert club.backend.load(handle, now=club.clock.now()) is None
+        assert club.backend.load_key(handle, now=club.clock.now()) is None
 
 
 def test_a_handle_stays_when_the_token_is_renewed(club: Club) -> None:
@@ -215,3 +215,27 @@ def test_a_store_without_an_index_says_so() -> None:
     for call in (lambda: club.roster.sessions_of("alice"), lambda: club.roster.revoke_user("alice")):
         with pytest.raises(SessionKitError, match="cannot list a user's sessions"):
             call()
+
+
+class Forgetful(MemoryStore):
+    """A store whose list may miss some."""
+
+    capabilities = Capability.INDEX_BEST_EFFORT | Capability.PURGE
+
+
+def test_a_list_that_may_miss_some_shows_what_it_has() -> None:
+    club = Club(store=Forgetful())
+    club.sign_in("alice")
+
+    assert len(club.roster.sessions_of("alice")) == 1
+
+
+def test_a_list_that_may_miss_some_revokes_nobody_without_a_stamp() -> None:
+    club = Club(store=Forgetful())
+    found = club.sign_in("alice")
+
+    with pytest.raises(SessionKitError, match="user_stamp"):
+        club.roster.revoke_user("alice")
+    assert club.lives(found)
+    assert Roster(club.backend, club.clock, lambda *_: None, has_stamp=True).revoke_user("alice") == 1
+    assert not club.lives(found)

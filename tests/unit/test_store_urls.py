@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_sessionkit.errors import ConfigError
-from flask_sessionkit.store_urls import _path_of, make_store, redacted
+from flask_sessionkit.store_urls import Site, _path_of, make_store, redacted
 from flask_sessionkit.stores.base import Store
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
@@ -17,7 +17,7 @@ from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 
 
 def made(url: str, instance_path: Path = Path("/nowhere/instance")) -> Store:
-    return make_store(url, instance_path=instance_path, timeout=0.5)
+    return make_store(url, Site(instance_path, timeout=0.5, prefix="session:", database=lambda bind: "sqlite:///x.db"))
 
 
 def refused(url: str) -> str:

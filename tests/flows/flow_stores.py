@@ -1,0 +1,104 @@
+"""The kinds of store that the flow tests run on, each opened over what a folder holds or points at."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+from socket import create_connection
+from typing import Any
+
+import pytest
+
+from flask_sessionkit.stores.base import Store
+from flask_sessionkit.stores.files import FileStore
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
+
+#: Those that need nothing but Python.
+EMBEDDED = ("memory", "files", "sqlite")
+#: Those of a server, by the name of its mark.
+SERVED = ("redis", "memcached", "postgresql", "mariadb")
+#: All of them, for ``pytest.mark.parametrize`` and ``pytest.fixture``.
+KINDS = [*EMBEDDED, *(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVED)]
+
+#: Seconds. Threads of a race queue for one file, one row or a busy machine; the library's own half second is for
+#: requests of people.
+PATIENCE = 10.0
+
+
+def prepare(kind: str, folder: Path, request: pytest.FixtureRequest) -> Path:
+    """Start the server of a kind, if it has one, and note in the folder where it is; return the folder."""
+    if kind in SERVED:
+        (folder / "url").write_text(request.getfixturevalue(f"{kind}_server").url)
+    return folder
+
+
+def open_store(kind: str, folder: Path) -> Store:
+    """Return a store of its own over what lies in a folder; a process that is spawned can call it too.
+
+    On a server it is the folder's name that keeps the tests apart.
+    """
+    match kind:
+        case "memory":
+            return MemoryStore()
+        case "files":
+            return FileStore(folder / "sessions")
+        case "sqlite":
+            return SQLAlchemyStore(f"sqlite:///{folder}/sessions.db", timeout=PATIENCE)
+    url, name = (folder / "url").read_text(), re.sub("[^a-z0-9]", "_", f"{folder.parent.name}_{folder.name}".lower())
+    match kind:
+        case "redis":
+            from flask_sessionkit.stores.redis import RedisStore
+
+            return RedisStore.from_url(url, prefix=f"{name}:", timeout=PATIENCE)
+        case "memcached":
+            from flask_sessionkit.stores.memcached import MemcachedStore
+
+            return MemcachedStore.from_url(url, prefix=f"{name}:", timeout=PATIENCE)
+    return SQLAlchemyStore(url, table=name[-40:], timeout=PATIENCE)
+
+
+def keys_in(store: Store) -> list[str]:
+    """Return the keys of all records, whatever they are, past every door."""
+    while isinstance(inner := getattr(store, "inner", None), object) and inner is not None:
+        store = inner
+    match store:
+        case MemoryStore():
+            return list(store._records)
+        case FileStore():
+            return [path.name for path in store.folder.glob("??/*") if re.fullmatch("[0-9a-f]{64}", path.name)]
+        case SQLAlchemyStore():
+            return _keys_in_table(store)
+    return _keys_on_server(store)
+
+
+def _keys_in_table(store: SQLAlchemyStore) -> list[str]:
+    from sqlalchemy import inspect, select
+
+    with store._engine.connect() as connection:
+        if not inspect(connection).has_table(store._table.name):
+            return []
+        return list(connection.execute(select(store._table.c.key)).scalars())
+
+
+def _keys_on_server(store: Any) -> list[str]:
+    if type(store).__name__ == "RedisStore":
+        names = [name.decode() for name in store._client.scan_iter(match=f"{store._prefix}*", count=1000)]
+    else:
+        names = _names_in_memcached(store)
+    ours = [name.removeprefix(store._prefix) for name in names if name.startswith(store._prefix)]
+    return [key for key in ours if re.fullmatch("[0-9a-f]{64}", key)]
+
+
+def _names_in_memcached(store: Any) -> list[str]:
+    names: list[str] = []
+    for host, port in store._servers:
+        with closing(create_connection((host, port), timeout=PATIENCE)) as connection:
+            connection.sendall(b"lru_crawler metadump all\r\n")
+            with connection.makefile() as lines:
+                for line in lines:
+                    if line.startswith(("END", "ERROR", "BUSY")):
+                        break
+                    names.append(line.split()[0].removeprefix("key="))
+    return names
