@@ -144,12 +144,12 @@ class MemcachedStore:
             if stored:
                 return touched
             read = self._read(key)
-        return read and read.given()
+        return None if read is None else read.given()
 
     def create(self, record: Record) -> bool:
         """Insert a record; return ``False`` if its key is taken; see ``Store.create``."""
-        if not _is_key(record.key) or not (record.owner is None or _is_owner(record.owner)):
-            raise StoreError("A record's key or owner is not lowercase hex, so it cannot be a key. Use tokens.py's.")
+        if not _is_key(record.key):
+            raise StoreError("A record's key is not 64 characters of lowercase hex. Use one of tokens.py's.")
         self._index(record, record.seen_at)
         time_to_live = _time_to_live(record.expires_at, record.seen_at)
         if self._node(record.key).add(self._prefix + record.key, _packed(record), time_to_live):
@@ -182,7 +182,7 @@ class MemcachedStore:
             if stored is not False:
                 return Write(Outcome.OK if stored else Outcome.GONE)
             read = self._read(record.key)  # a touch has been there, which does not move the version, or a writer
-        return Write(Outcome.CONFLICT, read.given()) if read else Write(Outcome.GONE)
+        return Write(Outcome.GONE) if read is None else Write(Outcome.CONFLICT, read.given())
 
     def delete(self, key: str) -> bool:
         """Remove a record; return ``True`` to the one caller that removed it; see ``Store.delete``.
@@ -248,6 +248,8 @@ class MemcachedStore:
         """Note whose a record is, before it is written. What hinders only this hinders no login."""
         if record.owner is None:
             return
+        if not _is_owner(record.owner):
+            raise StoreError("A record's owner is not 32 characters of lowercase hex. Use one of sealing.py's.")
         node, name = self._node(record.owner), self._owner_name(record.owner)
         try:
             _note(node, name, bytes.fromhex(record.key), record.absolute_at, now)
@@ -468,11 +470,8 @@ def _parsed(key: str, value: bytes) -> Record | None:
         return None
     format_, version, created_at, seen_at, idle, absolute_at, has_owner, owner, length = _HEADER.unpack_from(value)
     start = _HEADER.size + length
-    if (
-        format_ != _FORMAT
-        or start > len(value)
-        or not all(map(math.isfinite, (created_at, seen_at, idle, absolute_at)))
-    ):
+    times = (created_at, seen_at, idle, absolute_at)
+    if format_ != _FORMAT or start > len(value) or not all(map(math.isfinite, times)):
         return None
     return Record(
         key=key,
