@@ -9,6 +9,7 @@ from socket import create_connection
 from typing import Any
 
 import pytest
+from servers import Proxy
 
 from flask_sessionkit.stores.base import Store
 from flask_sessionkit.stores.files import FileStore
@@ -19,22 +20,34 @@ from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 EMBEDDED = ("memory", "files", "sqlite")
 #: Those of a server, by the name of its mark.
 SERVED = ("redis", "memcached", "postgresql", "mariadb")
+#: For ``pytest.fixture(params=...)``.
+SERVED_KINDS = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVED]
 #: All of them, for ``pytest.mark.parametrize`` and ``pytest.fixture``.
-KINDS = [*EMBEDDED, *(pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVED)]
+KINDS = [*EMBEDDED, *SERVED_KINDS]
 
 #: Seconds. Threads of a race queue for one file, one row or a busy machine; the library's own half second is for
 #: requests of people.
 PATIENCE = 10.0
 
 
-def prepare(kind: str, folder: Path, request: pytest.FixtureRequest) -> Path:
-    """Start the server of a kind, if it has one, and note in the folder where it is; return the folder."""
+def prepare(kind: str, folder: Path, request: pytest.FixtureRequest, *, wire: Proxy | None = None) -> Path:
+    """Start the server of a kind, if it has one, and note in the folder where it is; return the folder.
+
+    :param wire: what leads to the server, if it is not asked directly.
+    """
     if kind in SERVED:
-        (folder / "url").write_text(request.getfixturevalue(f"{kind}_server").url)
+        server = request.getfixturevalue(f"{kind}_server")
+        note_server(server, folder, wire=wire)
     return folder
 
 
-def open_store(kind: str, folder: Path) -> Store:
+def note_server(server: Any, folder: Path, *, wire: Proxy | None = None) -> None:
+    """Write into a folder where ``open_store`` finds its server."""
+    url = server.url if wire is None else server.url.replace(f":{server.port}", f":{wire.port}")
+    (folder / "url").write_text(url)
+
+
+def open_store(kind: str, folder: Path, *, timeout: float = PATIENCE) -> Store:
     """Return a store of its own over what lies in a folder; a process that is spawned can call it too.
 
     On a server it is the folder's name that keeps the tests apart.
@@ -45,18 +58,18 @@ def open_store(kind: str, folder: Path) -> Store:
         case "files":
             return FileStore(folder / "sessions")
         case "sqlite":
-            return SQLAlchemyStore(f"sqlite:///{folder}/sessions.db", timeout=PATIENCE)
+            return SQLAlchemyStore(f"sqlite:///{folder}/sessions.db", timeout=timeout)
     url, name = (folder / "url").read_text(), re.sub("[^a-z0-9]", "_", f"{folder.parent.name}_{folder.name}".lower())
     match kind:
         case "redis":
             from flask_sessionkit.stores.redis import RedisStore
 
-            return RedisStore.from_url(url, prefix=f"{name}:", timeout=PATIENCE)
+            return RedisStore.from_url(url, prefix=f"{name}:", timeout=timeout)
         case "memcached":
             from flask_sessionkit.stores.memcached import MemcachedStore
 
-            return MemcachedStore.from_url(url, prefix=f"{name}:", timeout=PATIENCE)
-    return SQLAlchemyStore(url, table=name[-40:], timeout=PATIENCE)
+            return MemcachedStore.from_url(url, prefix=f"{name}:", timeout=timeout)
+    return SQLAlchemyStore(url, table=name[-40:], timeout=timeout)
 
 
 def keys_in(store: Store) -> list[str]:
