@@ -1,0 +1,129 @@
+"""Connections to a database, of a store's own: each statement a transaction, and none waits for long."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from .sql_errors import is_broken_connection, is_lost_race
+from .sqlite_file import is_sqlite, sync_less_often_in_wal
+
+T = TypeVar("T")
+
+#: Connections of a process that are kept, and those above them that are closed after their statement. A statement
+#: takes less than a millisecond; fifteen, as by SQLAlchemy's default, would only move the queue into the server.
+_KEPT = 5
+_ABOVE = 5
+#: Seconds, at most, before a statement that lost a race is repeated.
+_JITTER = 0.02
+
+
+class Connections:
+    """What a store works on; used after a fork too.
+
+    :param timeout: seconds to wait for a connection of the pool, to connect, and for each answer.
+    :param connect_args: more for the driver's ``connect``.
+    :raises ImportError: the driver is not installed.
+    """
+
+    def __init__(self, url: URL, *, timeout: float, connect_args: Mapping[str, Any]) -> None:
+        self.url: Final = url
+        self.is_sqlite: Final = is_sqlite(url)
+        self.timeout: Final = timeout
+        self.engine: Final = _engine(url, timeout, connect_args)
+        self._left_to_parent: list[object] = []
+        self._pid = os.getpid()
+        # Python 3.13 warns of a connection that nobody closed. Not at exit: a child would close its parent's.
+        weakref.finalize(self, _dispose, self.engine, self._pid).atexit = False
+
+    def run(self, work: Callable[[Connection], T], *, lost: list[DBAPIError] | None = None) -> T:
+        """Do one statement's work; again where its connection was broken (once), or where it lost a race.
+
+        A server that was restarted has broken all connections of the pool: SQLAlchemy takes none of them again. After
+        a timeout nothing is repeated. Its connection is closed, but the server may carry the statement out later, as
+        when it waited for somebody's lock. That is harmless: a write is bound to the version that it replaces, or to
+        a key that nobody holds yet.
+
+        :param lost: takes the errors after which it is not known whether the work was done.
+        """
+        self.leave_the_parents()
+        deadline = time.monotonic() + self.timeout
+        is_repeated = False
+        while True:
+            try:
+                with self.engine.connect() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                if is_lost_race(error):
+                    time.sleep(random.uniform(0, _JITTER))  # noqa: S311  # keeps two apart, and hides nothing
+                elif is_broken_connection(error) and not is_repeated:
+                    is_repeated = True
+                    if lost is not None:
+                        lost.append(error)
+                else:
+                    raise
+
+    def leave_the_parents(self) -> None:
+        """Start afresh in a child process: two processes on one connection read each other's answers.
+
+        The pool is kept, unused: some drivers close a connection that is collected, and say goodbye to the server in
+        the parent's name.
+        """
+        pid = os.getpid()
+        if pid != self._pid:
+            self._left_to_parent.append(self.engine.pool)
+            self.engine.dispose(close=False)
+            self._pid = pid
+
+
+def _engine(url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Engine:
+    driver = "sqlite" if is_sqlite(url) else url.get_dialect().driver
+    engine = create_engine(
+        url,
+        # Given here it costs nothing; set later it costs trips on each connection.
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        # An error would else show keys and payloads.
+        hide_parameters=True,
+        pool_timeout=timeout,
+        connect_args=_limits(driver, timeout) | dict(connect_args),
+        # To open a file costs little, and a writer holds its connection while it waits for the file.
+        **({} if driver == "sqlite" else {"pool_size": _KEPT, "max_overflow": _ABOVE}),
+    )
+    if driver == "sqlite":
+        event.listen(engine, "connect", sync_less_often_in_wal)
+    if driver == "psycopg":
+        from .sql_psycopg import bounded
+
+        connection_class = bounded(timeout)
+        event.listen(engine, "do_connect", lambda _, __, args, params: connection_class.connect(*args, **params))
+    return engine
+
+
+def _limits(driver: str, timeout: float) -> dict[str, Any]:
+    """Return how a driver is told not to wait. One that is not known is told nothing, and waits as it likes."""
+    match driver:
+        case "sqlite":
+            return {"timeout": timeout}
+        case "psycopg":
+            return {"connect_timeout": max(2, math.ceil(timeout))}  # libpq's floor; see sql_psycopg
+        case "pymysql":
+            # It would else switch autocommit off on each new connection, for SQLAlchemy to switch it on again.
+            return {"autocommit": True} | dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), timeout)
+        case _:
+            return {}
+
+
+def _dispose(engine: Engine, pid: int) -> None:
+    if os.getpid() == pid:
+        engine.dispose()

@@ -1,0 +1,75 @@
+"""What the error of a database means, whichever driver raised it."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+#: PostgreSQL's serialization_failure and deadlock_detected (its manual, appendix A).
+_LOST_RACES: frozenset[object] = frozenset({"40001", "40P01"})
+#: MariaDB's ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, and ER_CHECKREAD, its 11.6's word for the same.
+_LOST_RACES_BY_NUMBER: frozenset[object] = frozenset({1205, 1213, 1020})
+#: PostgreSQL's insufficient_privilege and read_only_sql_transaction.
+_FORBIDDEN: frozenset[object] = frozenset({"42501", "25006"})
+#: MariaDB's ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR,
+#: ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
+_FORBIDDEN_BY_NUMBER: frozenset[object] = frozenset({1044, 1142, 1143, 1290, 1792})
+
+
+def is_out_of_time(error: DBAPIError) -> bool:
+    """Return whether it was we who waited no longer."""
+    reason = error.orig and (error.orig.__cause__ or error.orig.__context__)
+    return isinstance(reason, TimeoutError)
+
+
+def is_broken_connection(error: DBAPIError) -> bool:
+    """Return whether the connection was cut, so that a fresh one may answer."""
+    return error.connection_invalidated and not is_out_of_time(error)
+
+
+def is_lost_race(error: DBAPIError) -> bool:
+    """Return whether the database undid the statement in favour of another: a deadlock, or its like."""
+    return _state(error) in _LOST_RACES or _number(error) in _LOST_RACES_BY_NUMBER
+
+
+def is_forbidden(error: DBAPIError) -> bool:
+    """Return whether the database lets us not do this, now or ever."""
+    return _state(error) in _FORBIDDEN or _number(error) in _FORBIDDEN_BY_NUMBER
+
+
+def is_before_the_table(error: DBAPIError) -> bool:
+    """Return whether a statement failed since the table is not there yet."""
+    return (
+        "no such table" in str(error.orig)
+        or _state(error) == "42P01"  # PostgreSQL's undefined_table
+        or _number(error) == 1146  # MariaDB's ER_NO_SUCH_TABLE
+    )
+
+
+def is_before_the_schema(error: DBAPIError) -> bool:
+    """Return whether the table could not be made since its schema is not there."""
+    # PostgreSQL's invalid_schema_name; MariaDB's ER_BAD_DB_ERROR.
+    return _state(error) == "3F000" or _number(error) == 1049
+
+
+def is_before_the_folder(error: DBAPIError) -> bool:
+    """Return whether SQLite could not make its file: SQLITE_CANTOPEN."""
+    return _sqlite_code(error) == 14
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Return whether SQLite says that somebody else holds the file: SQLITE_BUSY or SQLITE_LOCKED."""
+    return _sqlite_code(error) in {5, 6}
+
+
+def _state(error: DBAPIError) -> object:
+    """Return the SQLSTATE; psycopg 2 names it otherwise."""
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+
+
+def _number(error: DBAPIError) -> object:
+    """Return the number that drivers of MariaDB and MySQL put first."""
+    return error.orig.args[0] if error.orig is not None and error.orig.args else None
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,53 @@
+"""Which database a URL names, or why it can never work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ..errors import ConfigError
+from .sqlite_file import is_sqlite
+
+
+def usable(text: str | URL, folder: Path) -> URL:
+    """Return the URL, its SQLite path made absolute.
+
+    :param folder: of a relative path.
+    :raises ConfigError: it can never work.
+    """
+    try:
+        url = make_url(text)
+        dialect = url.get_dialect()
+    except NoSuchModuleError as error:
+        raise ConfigError("SESSIONKIT_STORE names a database or driver unknown to SQLAlchemy. Correct it.") from error
+    except (ArgumentError, ValueError):
+        # The cause is left out: it may quote a part of a password.
+        raise ConfigError(
+            "SESSIONKIT_STORE is not a database URL. Write sqlite:///name.db; in a password, '@' as %40 and '/' as %2F."
+        ) from None
+    if dialect.is_async:
+        raise ConfigError(
+            f"SESSIONKIT_STORE must not name an asynchronous driver, as {url.drivername} does. "
+            f"Use another driver for {url.get_backend_name()}."
+        )
+    return _usable_file(url, folder) if is_sqlite(url) else url
+
+
+def named(url: URL) -> str:
+    """Return the URL for a message: without its password, wherever it stands."""
+    return url.set(query={}).render_as_string()
+
+
+def _usable_file(url: URL, folder: Path) -> URL:
+    if url.host or url.username:
+        raise ConfigError(
+            "SESSIONKIT_STORE names a host, which SQLite has not. Write three slashes: sqlite:///name.db."
+        )
+    name = url.database or ":memory:"
+    if name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory":
+        raise ConfigError(
+            "SESSIONKIT_STORE must not be SQLite in memory, a database for each thread. Use 'memory:' or a file."
+        )
+    return url if name.startswith("file:") else url.set(database=str((folder / name).absolute()))
