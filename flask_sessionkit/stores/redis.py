@@ -1,0 +1,363 @@
+"""Sessions in Redis or Valkey: one server, a Sentinel's master, or a Cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import struct
+from collections.abc import Callable, Iterator
+from functools import wraps
+from itertools import islice
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from ..errors import StoreError
+from ..record import Outcome, Purged, Record, Version, Write
+from .base import CLOCK_SKEW, GRACE, Capability
+from .redis_clients import Server, server_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _as_store_error(method: Callable[Concatenate[RedisStore, P], T]) -> Callable[Concatenate[RedisStore, P], T]:
+    """Raise what the driver or the server refuses as ``StoreError``."""
+
+    @wraps(method)
+    def answered(self: RedisStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except self._server.errors as error:
+            raise StoreError(_message(self._server.name, error)) from error
+
+    return answered
+
+
+class RedisStore:
+    """Records in Redis 6.2 or later or in Valkey, each in one round trip; the server expires them by itself.
+
+    ``<prefix><key>`` is a hash of two fields: ``m``, what is known of a session, and ``p``, its payload. A touch and a
+    list leave the payload where it is. ``<prefix>owner:<owner>`` is a sorted set of an owner's keys, each with the end
+    after which its session cannot live. It is written before the record; entries are removed by that end, a few at
+    each new one. Every key has an expiry, counted from the application's clock, and no command looks for keys.
+
+    What was acknowledged outlives this process. Whether it outlives the server is the server's to say: ``appendonly``
+    with ``appendfsync always`` keeps all, ``everysec`` loses up to a second, neither loses everything at a restart. A
+    replica that is made the primary may lack the last writes, and bring back what they ended. Choose ``noeviction`` or
+    ``volatile-ttl`` as ``maxmemory-policy``: any eviction ends sessions early, or takes them off their user's list.
+
+    A user for this store alone, of whom a Cluster asks ``+cluster|slots`` too, and a database but 0 ``+select``::
+
+        ACL SETUSER sessions on >password ~session:* resetchannels -@all
+            +evalsha +eval +hmget +hset +hget +pexpire +pttl +zadd +zrem +zrangebylex +del
+
+    :param client_or_url: a URL, or a client of redis-py or valkey-py: a ``Redis``, a ``RedisCluster``, or what
+        ``Sentinel.master_for()`` gives. A client keeps its own timeouts; those of redis-py let a request wait a minute,
+        so give it ``socket_timeout``, ``socket_connect_timeout`` and ``retry=Retry(NoBackoff(), 1)``.
+    :param prefix: stands before every key.
+    :param timeout: seconds to connect and to answer, for a URL; there is one more attempt.
+    :raises ConfigError: a URL or a client that cannot work.
+    :raises ImportError: redis-py is not installed.
+    """
+
+    capabilities: Capability = Capability.INDEX | Capability.TOUCH_ON_LOAD | Capability.SHARED | Capability.DURABLE
+
+    def __init__(self, client_or_url: object, *, prefix: str = "session:", timeout: float = 0.5) -> None:
+        self._server: Final[Server] = server_of(client_or_url, timeout=timeout)
+        self._prefix = prefix
+
+    @classmethod
+    def from_url(cls, url: str, *, prefix: str = "session:", timeout: float = 0.5) -> RedisStore:
+        """Return the store of a URL; connects to nothing.
+
+        ``redis://user:password@host:6379/0``, ``rediss://`` (with ``?ssl_ca_certs=``, ``ssl_certfile=``,
+        ``ssl_keyfile=``, each a path), ``unix:///path?db=0``, ``redis+sentinel://host:26379,host:26379/service/0``
+        (with ``?sentinel_username=`` and ``sentinel_password=`` where Sentinel wants its own) and
+        ``redis+cluster://host:6379,host:6379``; ``rediss+sentinel://`` and ``rediss+cluster://`` speak TLS.
+        """
+        return cls(url, prefix=prefix, timeout=timeout)
+
+    @_as_store_error
+    def load(
+        self, key: str, *, now: float, touch_every: float | None = None, touch_within: float = math.inf
+    ) -> Record | None:
+        """Return the record of a key, touched if that is due, or ``None``; see ``TouchesOnLoad.load``."""
+        every = math.inf if touch_every is None else touch_every
+        times = struct.pack(">ddd", now, every, -math.inf if touch_every is None else touch_within)
+        found = self._run(_LOAD, [self._key(key)], times)
+        return found and _unpacked(key, *found)
+
+    @_as_store_error
+    def create(self, record: Record) -> bool:
+        """Insert a record; return ``False`` if its key is taken; see ``Store.create``."""
+        outcome, *_ = self._write(record, b"create", b"", now=record.seen_at)
+        return outcome == b"ok"
+
+    @_as_store_error
+    def replace(self, record: Record, *, expected: Version | None, now: float) -> Write:
+        """Overwrite a record if it is still the version that was read; see ``Store.replace``."""
+        outcome, *current = self._write(record, b"replace", expected or b"", now=now)
+        if outcome == b"conflict":
+            return Write(Outcome.CONFLICT, _unpacked(record.key, *current))
+        return Write(Outcome.OK if outcome == b"ok" else Outcome.GONE)
+
+    @_as_store_error
+    def delete(self, key: str) -> bool:
+        """Remove a record; return ``True`` to the one caller that removed it; see ``Store.delete``."""
+        return bool(self._server.call("DEL", self._key(key)))
+
+    @_as_store_error
+    def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
+        """Return an owner's live records, without payload, in key order; see ``Store.list_owner``."""
+        rows = (row for row in self._rows(owner, limit, after) if row.owner == owner and row.expires_at > now)
+        return list(islice(rows, limit))
+
+    def purge(self, *, now: float, limit: int = 1000) -> Purged:
+        """Do nothing: the server removes what has ended; see ``Store.purge``."""
+        return Purged(0, more=False)
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}{key}"
+
+    def _index(self, owner: str) -> str:
+        return f"{self._prefix}owner:{owner}"
+
+    def _run(self, script: _Script, keys: list[str], *args: bytes) -> Any:
+        try:
+            return self._server.call("EVALSHA", script.sha, len(keys), *keys, *args)
+        except self._server.NoScriptError:  # a server that was restarted, or has become the primary
+            return self._server.call("EVAL", script.text, len(keys), *keys, *args)
+
+    def _write(self, record: Record, mode: bytes, expected: Version, *, now: float) -> list[bytes]:
+        if not _is_key(record.key) or not (record.owner is None or _is_owner(record.owner)):
+            raise StoreError("A record's key or owner is not lowercase hex, so it cannot be filed. Use tokens.py's.")
+        keys = [self._key(record.key)]
+        args = [mode, _packed(record), record.payload, expected, struct.pack(">d", now)]
+        answer: list[bytes]
+        if record.owner is None:
+            answer = self._run(_WRITE, keys, *args, b"")
+            return answer
+        entry, index = _entry(record), self._index(record.owner)
+        if not self._server.is_cluster:
+            answer = self._run(_WRITE, [*keys, index], *args, entry)
+            return answer
+        # The index lies in another slot, and no script reaches both. It comes first: a crash between the two leaves an
+        # entry too many, never a session that no list shows. What is replaced has one, unless the script says otherwise.
+        if mode == b"replace":
+            answer = self._run(_WRITE, keys, *args, entry)
+            if answer[0] != b"unlisted":
+                return answer
+        self._run(_ENTER, [index], entry, struct.pack(">dd", now, record.absolute_at))
+        answer = self._run(_WRITE, keys, *args, b"")
+        return answer
+
+    def _rows(self, owner: str, limit: int, after: str | None) -> Iterator[Record]:
+        # A key that was given a later end has two entries, so each page begins behind all entries of the last key.
+        size = min(limit + 16, 1000)
+        first = b"-" if after is None else _behind(after)
+        while True:
+            entries = self._server.call("ZRANGEBYLEX", self._index(owner), first, "+", "LIMIT", 0, size)
+            keys = list(dict.fromkeys(entry[:32].hex() for entry in entries))
+            for key, packed in zip(keys, self._packed_of(keys), strict=True):
+                row = _unpacked(key, packed, b"")
+                if row is not None:
+                    yield row
+            if len(entries) < size:
+                return
+            first, size = _behind(keys[-1]), 1000
+
+    def _packed_of(self, keys: list[str]) -> list[bytes | None]:
+        return self._server.call_all(("HGET", self._key(key), "m") for key in keys) if keys else []
+
+
+class _Script:
+    """A text that runs on the server, in one step.
+
+    :param text: the parts that it is made of.
+    """
+
+    def __init__(self, *text: str) -> None:
+        self.text: Final = "".join(text)
+        # The server's name for it, no secret.
+        self.sha: Final = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+# The scripts. Numbers travel as the eight bytes of a double, big-endian: a text of them would be rounded. Each writes
+# first through ``pcall`` and hands a refusal on as it came, since Redis 6.2 hides its code (OOM, READONLY) in a text.
+
+#: A session's life. ``m`` is: version (8 bytes), created, seen, idle, absolute (doubles), then what Lua does not read.
+_LIFE: Final = f"""
+local SKEW, GRACE = {CLOCK_SKEW}, {GRACE}
+
+local function life_of(m)
+  local seen, idle, absolute = struct.unpack('>ddd', m, 17)
+  return {{version = m:sub(1, 8), seen = seen, idle = idle, absolute = absolute}}
+end
+
+-- In this order: of a "seen" that is no number nothing is left but the absolute end.
+local function end_of(life)
+  local idle_end = life.seen + life.idle
+  if idle_end < life.absolute then return idle_end end
+  return life.absolute
+end
+
+-- One too far ahead, or no number, cannot be believed and counts as now.
+local function settled(seen, now)
+  if seen <= now + SKEW then return seen end
+  return now
+end
+
+local function with_seen(m, seen)
+  return m:sub(1, 16) .. struct.pack('>d', seen) .. m:sub(25)
+end
+
+-- Relative, in milliseconds: an absolute one would break where two clocks differ. At least one, since zero removes the
+-- key; at most thirty years, since Redis refuses what it cannot add to its own time.
+local function until_gone(at, now)
+  return math.max(1, math.min(math.ceil((at - now + GRACE) * 1000), 1e12))
+end
+"""
+
+#: An index. An entry is a key (32 bytes) and the end (a double) after which its session cannot live.
+_INDEX: Final = """
+local NEIGHBOURS, LONG_PAST = 4, 3600
+
+-- Return the refusal of a server that takes no more, or nil.
+local function enter(index, entry, absolute, now)
+  local added = redis.pcall('ZADD', index, 0, entry)
+  if type(added) == 'table' then return added end
+  -- It outlives its longest session. PEXPIRE ... GT would do, from Redis 7.0 on.
+  local ttl = until_gone(absolute, now)
+  if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, ttl) end
+  -- Keys are hashes, so the neighbours of a new one are a random sample. Long past, as another clock may be behind.
+  for _, other in ipairs(redis.call('ZRANGEBYLEX', index, '(' .. entry, '+', 'LIMIT', 0, NEIGHBOURS)) do
+    if #other ~= 40 or struct.unpack('>d', other, 33) + LONG_PAST < now then redis.call('ZREM', index, other) end
+  end
+end
+"""
+
+#: KEYS: a session. ARGV: now, how often to touch, how long ago it was seen at most.
+_LOAD: Final = _Script(
+    _LIFE,
+    """
+local now, every, within = struct.unpack('>ddd', ARGV[1])
+local found = redis.pcall('HMGET', KEYS[1], 'm', 'p')
+if found.err then
+  if found.err:find('WRONGTYPE', 1, true) then return false end  -- somebody else's key, so no session
+  return found
+end
+local m = found[1]
+if not m or #m < 41 then return false end
+
+local life = life_of(m)
+local is_due = not (now - life.seen < every and life.seen <= now + SKEW)
+if is_due and end_of(life) > now and now - settled(life.seen, now) < within then
+  life.seen = now
+  local touched = redis.pcall('HSET', KEYS[1], 'm', with_seen(m, now))
+  if type(touched) ~= 'table' then
+    redis.call('PEXPIRE', KEYS[1], until_gone(end_of(life), now))
+    found[1] = with_seen(m, now)
+  elseif touched.err:find('READONLY', 1, true) then
+    return touched  -- no longer the primary: the client has to look for the new one
+  end  -- one that is full can still be read, and the touch is not reported
+end
+return found
+""",
+)
+
+#: KEYS: a session, an owner's index where it lies on the same server.
+#: ARGV: create or replace, m, p, the version expected or nothing, now, the entry of the index or nothing.
+_WRITE: Final = _Script(
+    _LIFE,
+    _INDEX,
+    """
+local session, index = KEYS[1], KEYS[2]
+local mode, m, p, expected, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6]
+local now = struct.unpack('>d', ARGV[5])
+local life = life_of(m)
+
+local found = redis.pcall('HMGET', session, 'm', 'p')
+if found.err then
+  if not found.err:find('WRONGTYPE', 1, true) then return found end
+  return {mode == 'create' and 'taken' or 'gone'}
+end
+local there = found[1]
+if mode == 'create' then
+  if there then
+    return {there:sub(1, 8) == life.version and 'ok' or 'taken'}  -- its own version: an answer that was lost
+  end
+else
+  if not there or #there < 41 then return {'gone'} end
+  local current = life_of(there)
+  if current.version == life.version then return {'ok'} end
+  if end_of(current) <= now then return {'gone'} end
+  if expected ~= '' and current.version ~= expected then return {'conflict', there, found[2]} end
+  life.seen = math.max(settled(current.seen, now), settled(life.seen, now))
+  m = with_seen(m, life.seen)
+  if entry ~= '' and there:sub(41, 57) == m:sub(41, 57) and life.absolute <= current.absolute then
+    entry = ''  -- the same owner, and no later end: it is listed
+  end
+end
+
+if entry ~= '' then
+  if not index then return {'unlisted'} end
+  local refusal = enter(index, entry, life.absolute, now)
+  if refusal then return refusal end
+end
+local written = redis.pcall('HSET', session, 'm', m, 'p', p)
+if type(written) == 'table' then return written end
+redis.call('PEXPIRE', session, until_gone(end_of(life), now))
+return {'ok'}
+""",
+)
+
+#: KEYS: an owner's index. ARGV: the entry, now and the end of the session. For a Cluster.
+_ENTER: Final = _Script(
+    _LIFE,
+    _INDEX,
+    """
+local now, absolute = struct.unpack('>dd', ARGV[2])
+return enter(KEYS[1], ARGV[1], absolute, now)
+""",
+)
+
+#: Version, created, seen, idle, absolute, whether there is an owner. Behind it the owner's 16 bytes, then the info.
+_HEAD: Final = struct.Struct(">8sdddd?")
+_is_key: Final = re.compile("[0-9a-f]{64}").fullmatch
+_is_owner: Final = re.compile("[0-9a-f]{32}").fullmatch
+
+
+def _packed(record: Record) -> bytes:
+    times = (record.created_at, record.seen_at, record.idle, record.absolute_at)
+    head = _HEAD.pack(record.version, *times, record.owner is not None)
+    return head + bytes.fromhex(record.owner or "") + record.info
+
+
+def _unpacked(key: str, packed: bytes | None, payload: bytes | None) -> Record | None:
+    """Return the record, or ``None`` for what was not written by us."""
+    if packed is None or payload is None or len(packed) < _HEAD.size:
+        return None
+    version, created_at, seen_at, idle, absolute_at, is_owned = _HEAD.unpack_from(packed)
+    start = _HEAD.size + 16 * is_owned
+    owner = packed[_HEAD.size : start].hex() if is_owned else None
+    return Record(key, payload, created_at, seen_at, idle, absolute_at, owner, packed[start:], version)
+
+
+def _entry(record: Record) -> bytes:
+    return bytes.fromhex(record.key) + struct.pack(">d", record.absolute_at)
+
+
+def _behind(key: str) -> bytes:
+    """Return where the entries of the next key begin."""
+    return b"(" + bytes.fromhex(key) + b"\xff" * 8
+
+
+def _message(name: str, error: Exception) -> str:
+    kind, text = type(error).__name__, str(error)
+    if kind == "OutOfMemoryError" or "OOM " in text:
+        return f"The Redis server {name} is full. Raise its maxmemory, or keep less in it; nothing was saved."
+    if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or text.startswith("NOAUTH"):
+        return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
+    if kind == "BusyLoadingError":
+        return f"The Redis server {name} is still loading its data. Wait until it is ready."
+    return f"The Redis server {name} cannot answer. See that it runs and lets us in."
