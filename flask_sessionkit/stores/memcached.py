@@ -130,21 +130,27 @@ class MemcachedStore:
     def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
         """Return the record of a key, or ``None``; see ``Store.load``. A second trip only for a touch that is due."""
         read = self._read(key)
-        for _ in range(_ATTEMPTS):
-            if read is None:
-                return None
-            record = read.record
-            if touch_every is None or record.expires_at <= now or not touch_is_due(record.seen_at, now, touch_every):
-                break
-            touched = changed(record, seen_at=now)
-            try:
-                stored = self._swap(read, touched, now)
-            except _RefusedError:
-                break  # What the server has no room for shortens the idle window, and hides no session.
-            if stored:
-                return touched
-            read = self._read(key)
-        return None if read is None else read.given()
+        if read is None:
+            return None
+        record = read.given()
+        if touch_every is None or record.expires_at <= now or not touch_is_due(record.seen_at, now, touch_every):
+            return record
+        return changed(record, seen_at=now, version=bytes(read)) if self.touch(record, now=now) else record
+
+    def touch(self, record: Record, *, now: float) -> bool:
+        """Write down that a live record, as a ``load`` gave it, was seen now; one trip.
+
+        :return: ``False`` if it is not as it was read any more, or there is no room for it, and nothing was written.
+            Then the idle window is shorter than it might be, and no session is hidden.
+        :raises StoreError: the store cannot answer.
+        """
+        read = record.version if isinstance(record.version, _VersionAsRead) else self._read(record.key)
+        if read is None or read != record.version:
+            return False
+        try:
+            return self._swap(read, changed(read.record, seen_at=now), now) is True
+        except _RefusedError:
+            return False
 
     def create(self, record: Record) -> bool:
         """Insert a record; return ``False`` if its key is taken; see ``Store.create``."""
