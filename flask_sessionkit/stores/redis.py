@@ -142,7 +142,7 @@ class RedisStore:
             answer = self._run(_WRITE, [*keys, index], *args, entry)
             return answer
         # The index lies in another slot, and no script reaches both. It comes first: a crash between the two leaves an
-        # entry too many, never a session that no list shows. What is replaced has one, unless the script says otherwise.
+        # entry too many, never a session that no list shows. What is replaced has one, unless the script denies it.
         if mode == b"replace":
             answer = self._run(_WRITE, keys, *args, entry)
             if answer[0] != b"unlisted":
@@ -226,6 +226,7 @@ local NEIGHBOURS, LONG_PAST = 4, 3600
 local function enter(index, entry, absolute, now)
   local added = redis.pcall('ZADD', index, 0, entry)
   if type(added) == 'table' then return added end
+  if added == 0 then return end
   -- It outlives its longest session. PEXPIRE ... GT would do, from Redis 7.0 on.
   local ttl = until_gone(absolute, now)
   if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, ttl) end
@@ -294,9 +295,8 @@ else
   if expected ~= '' and current.version ~= expected then return {'conflict', there, found[2]} end
   life.seen = math.max(settled(current.seen, now), settled(life.seen, now))
   m = with_seen(m, life.seen)
-  if entry ~= '' and there:sub(41, 57) == m:sub(41, 57) and life.absolute <= current.absolute then
-    entry = ''  -- the same owner, and no later end: it is listed
-  end
+  local is_listed = there:sub(41, 57) == m:sub(41, 57) and life.absolute <= current.absolute
+  if is_listed and not index then entry = '' end  -- where it costs no trip it is entered again: it may be evicted
 end
 
 if entry ~= '' then
