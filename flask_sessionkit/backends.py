@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import cast
 
 import msgspec
@@ -14,7 +15,7 @@ from .policy import Times
 from .reasons import Reason
 from .record import Outcome, Record, Version
 from .sealing import OVERHEAD, KeyRing
-from .stores.base import Capability, LimitsPayload, Store, TouchesOnLoad
+from .stores.base import Capability, LimitsPayload, Store, Touches, TouchesOnLoad
 from .tokens import key_of, new_token
 
 #: Seconds that a tombstone is kept: late requests learn that the session ended, and the user learns why.
@@ -91,7 +92,11 @@ class ServerBackend:
 
         :raises StoreError: the store cannot answer.
         """
-        record = self.store.load(found.key, now=now, touch_every=touch_every)
+        record: Record | None
+        if isinstance(self.store, Touches):
+            record = replace(found.record, seen_at=now) if self.store.touch(found.record, now=now) else None
+        else:
+            record = self.store.load(found.key, now=now, touch_every=touch_every)
         is_same = record is not None and record.version == found.version
         return Found(found.key, found.token, found.contents, record) if record is not None and is_same else found
 

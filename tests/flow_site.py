@@ -26,7 +26,7 @@ from flask_sessionkit import (
 )
 from flask_sessionkit.backends import ServerBackend
 from flask_sessionkit.contents import Contents, Kind
-from flask_sessionkit.stores.base import Store
+from flask_sessionkit.stores.base import GRACE, Capability, Store
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
 View = Callable[[], Any]
@@ -79,6 +79,8 @@ class Site:
         app.config.update(SECRET_KEY="a secret of the flow tests", TESTING=True, PROPAGATE_EXCEPTIONS=False)
         app.config.update(config)
         self.kit = SessionKit(app, store=store, clock=clock)
+        if Capability.INDEX_BEST_EFFORT in store.capabilities:
+            self.kit.user_stamp(lambda user: "as ever")  # without one it does not let a user be revoked
         self.store, self.clock = store, clock
         self.handed_out: list[str] = []
         self._lock = threading.Lock()
@@ -150,6 +152,14 @@ class Site:
         assert all(one and one.contents for one in found), "an unreadable record"
         live = [one.contents for one in found if one and one.record.expires_at > now]
         return [contents for contents in live if contents and contents.kind is Kind.LIVE]
+
+    def purge(self) -> int:
+        """Let go of what has ended, as the command does, or the server by itself when its time to live is over."""
+        if Capability.PURGE in self.store.capabilities:
+            return self.outside(self.kit.purge)  # type: ignore[no-any-return]  # of any call
+        now = self.clock.now()
+        found = [self.store.load(key, now=now) for key in keys_in(self.store)]
+        return sum(self.store.delete(one.key) for one in found if one and one.expires_at < now - GRACE)
 
     def outside(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call the kit without a request, as a command or a worker does."""

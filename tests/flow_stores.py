@@ -97,16 +97,26 @@ def _keys_in_table(store: SQLAlchemyStore) -> list[str]:
 
 def _keys_on_server(store: Any) -> list[str]:
     if type(store).__name__ == "RedisStore":
-        names = [name.decode() for name in store._client.scan_iter(match=f"{store._prefix}*", count=1000)]
+        names = _names_in_redis(store)
     else:
         names = _names_in_memcached(store)
     ours = [name.removeprefix(store._prefix) for name in names if name.startswith(store._prefix)]
     return [key for key in ours if re.fullmatch("[0-9a-f]{64}", key)]
 
 
+def _names_in_redis(store: Any) -> list[str]:
+    names: list[str] = []
+    cursor: bytes = b"0"
+    while True:
+        cursor, found = store._server.call("SCAN", cursor, "MATCH", f"{store._prefix}*", "COUNT", 1000)
+        names += [name.decode() for name in found]
+        if cursor in (b"0", 0):
+            return names
+
+
 def _names_in_memcached(store: Any) -> list[str]:
     names: list[str] = []
-    for host, port in store._servers:
+    for host, port in store._addresses:
         with closing(create_connection((host, port), timeout=PATIENCE)) as connection:
             connection.sendall(b"lru_crawler metadump all\r\n")
             with connection.makefile() as lines:

@@ -109,6 +109,19 @@ class TouchesOnLoad(Protocol):
 
 
 @runtime_checkable
+class Touches(Protocol):
+    """A store that can touch what a ``load`` gave without loading it again."""
+
+    def touch(self, record: Record, *, now: float) -> bool:
+        """Set ``seen_at`` to ``now`` in the store if the record is still the version that was read, and lives.
+
+        :return: ``False`` if nothing was written.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+@runtime_checkable
 class LimitsPayload(Protocol):
     """A store whose server takes values of a certain size and no larger ones."""
 

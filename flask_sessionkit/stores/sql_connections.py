@@ -97,8 +97,7 @@ def _engine(url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Engine
         hide_parameters=True,
         pool_timeout=timeout,
         connect_args=_limits(driver, timeout) | dict(connect_args),
-        # To open a file costs little, and a writer holds its connection while it waits for the file.
-        **({} if driver == "sqlite" else {"pool_size": _KEPT, "max_overflow": _ABOVE}),
+        **_more_options(driver),
     )
     if driver == "sqlite":
         event.listen(engine, "connect", sync_less_often_in_wal)
@@ -110,13 +109,24 @@ def _engine(url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Engine
     return engine
 
 
+def _more_options(driver: str) -> dict[str, Any]:
+    if driver == "sqlite":
+        return {}  # to open a file costs little, and a writer holds its connection while it waits for the file
+    pool = {"pool_size": _KEPT, "max_overflow": _ABOVE}
+    # The table has no hstore; to look for one costs the first connection three trips.
+    return pool | {"use_native_hstore": False} if driver == "psycopg" else pool
+
+
 def _limits(driver: str, timeout: float) -> dict[str, Any]:
     """Return how a driver is told not to wait. One that is not known is told nothing, and waits as it likes."""
     match driver:
         case "sqlite":
             return {"timeout": timeout}
         case "psycopg":
-            return {"connect_timeout": max(2, math.ceil(timeout))}  # libpq's floor; see sql_psycopg
+            # Statements are not prepared: psycopg calls them _pg3_0 and so on in every process, and behind a pooler of
+            # transactions that knows nothing of it one process would run another's. It also is a trip of its own.
+            # Two seconds are libpq's floor; sql_psycopg waits for less.
+            return {"connect_timeout": max(2, math.ceil(timeout)), "prepare_threshold": None}
         case "pymysql":
             # It would else switch autocommit off on each new connection, for SQLAlchemy to switch it on again.
             return {"autocommit": True} | dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), timeout)

@@ -69,8 +69,8 @@ class SQLAlchemyStore:
     :param schema: where the table lies, made by you; on MariaDB and MySQL the name of a database.
     :param timeout: seconds to wait for a connection, for the server to let us in, for each answer, for a locked file.
     :param relative_to: the folder of a relative SQLite path; the current one by default.
-    :param connect_args: more for the driver, as for ``sqlalchemy.create_engine``: ``{"prepare_threshold": None}`` for
-        psycopg behind a pooler of transactions, or a certificate.
+    :param connect_args: more for the driver, as for ``sqlalchemy.create_engine``: a certificate, or, for psycopg with
+        no pooler of transactions between, ``{"prepare_threshold": 5}``, which makes a statement a quarter faster.
     :raises ConfigError: no database URL, an unknown dialect, SQLite in memory, or an asynchronous driver; of a URL that
         a function returns it is a ``StoreError`` at the first use.
     :raises ImportError: the driver is not installed.
@@ -133,6 +133,11 @@ class SQLAlchemyStore:
         is_due = touch_is_due(record.seen_at, now, touch_every)
         is_due = is_due and now - settled(record.seen_at, now) < touch_within
         return replace(record, seen_at=now) if is_due and self._touch(record, now) else record
+
+    @_as_store_error
+    def touch(self, record: Record, *, now: float) -> bool:
+        """Write down that a record was seen; see ``Touches.touch``."""
+        return self._touch(record, now)
 
     @_as_store_error
     def create(self, record: Record) -> bool:

@@ -245,5 +245,5 @@ def test_two_purges_at_once_are_no_failure(tmp_path: Path, clock: FrozenClock, m
 
     monkeypatch.setattr(os, "scandir", scandir)
 
-    assert site.outside(site.kit.purge) == 0
+    assert site.purge() == 0
     assert swept

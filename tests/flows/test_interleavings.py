@@ -380,7 +380,7 @@ def idle_out(site: Site, token: str) -> None:
 
 def purge(site: Site, token: str) -> None:
     site.clock.tick(1800 + 121)
-    assert site.outside(site.kit.purge) == 1
+    assert site.purge() == 1
 
 
 def log_out(site: Site, token: str) -> None:
@@ -772,7 +772,7 @@ def test_8_a_touch_does_not_lengthen_the_life_of_a_tombstone(site: Site) -> None
         site.ask(token, logout)
     site.clock.tick(60 + 121)
 
-    assert site.outside(site.kit.purge) == 1
+    assert site.purge() == 1
     assert keys_in(site.store) == []
 
 
@@ -781,7 +781,7 @@ def test_8_a_touch_makes_nothing_of_what_was_purged(site: Site, make_site: Calla
 
     with touch_stopped(site, token):
         site.clock.tick(1801)
-        assert site.outside(site.kit.purge) == 1
+        assert site.purge() == 1
 
     assert keys_in(site.store) == []
     assert site.dead(token)
@@ -793,7 +793,7 @@ def test_8_a_purge_does_not_take_what_is_touched(site: Site) -> None:
 
     site.clock.tick(1799)
     with stopped(site, token, look, "load", nth=2):
-        assert site.outside(site.kit.purge) == 0
+        assert site.purge() == 0
     site.clock.tick(1799)
 
     assert site.seen(token).user == "ann"

@@ -100,7 +100,7 @@ def revoke(site: Site, token: str) -> None:
 
 
 def purge(site: Site, token: str) -> None:
-    site.outside(site.kit.purge)
+    site.purge()
 
 
 ENDS: dict[str, Callable[[Site, str], Any]] = {
@@ -154,7 +154,7 @@ def test_a_request_under_way_during_a_purge_brings_nothing_back(kind: str, folde
         begun.wait(PATIENCE)
         clock.tick(1800 + 121)
         over.wait(PATIENCE)
-        site.outside(site.kit.purge)
+        site.purge()
 
     race(slowly, sweep, rounds=ROUNDS, before=sign_in)
 
