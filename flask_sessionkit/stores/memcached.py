@@ -47,6 +47,9 @@ _MOST_INFO: Final = 1024
 #: Connections that a process keeps to one server. Threads that are more than these wait for each other, a tenth of a
 #: millisecond a trip; a thousand greenlets would else take all 1,024 that memcached has for everybody (``-c``).
 _CONNECTIONS: Final = 32
+#: Seconds after which a connection that nobody used is made anew. Firewalls forget one after minutes (AWS after 350 s,
+#: Azure after 240 s) without a word to either end, and who then uses it waits for the whole timeout.
+_MOST_IDLE: Final = 60.0
 #: Attempts at a compare-and-swap, of which each that fails is another writer's success.
 _ATTEMPTS: Final = 32
 #: Records that are read at once for a list; they come with their payloads.
@@ -86,7 +89,8 @@ class MemcachedStore:
     :param servers: each ``"host:port"``, ``(host, port)`` or the path of a Unix socket; the port is 11211 by default.
         The order does not matter, the spelling does: a session lies where the hash of the server's name says.
     :param prefix: what keys begin with, where others use the same servers.
-    :param timeout: seconds to wait for a free connection, for a connection to be made, and for an answer.
+    :param timeout: seconds to wait for a free connection, for one to be made, and for an answer; each comes to pass
+        only where the one before went well. The system looks up names in its own time.
     :raises ConfigError: no server, one that cannot be, one twice, or a prefix or timeout that cannot work.
     """
 
@@ -140,15 +144,16 @@ class MemcachedStore:
     def touch(self, record: Record, *, now: float) -> bool:
         """Write down that a live record, as a ``load`` gave it, was seen now; one trip.
 
-        :return: ``False`` if it is not as it was read any more, or there is no room for it, and nothing was written.
-            Then the idle window is shorter than it might be, and no session is hidden.
+        :return: ``False`` if it ended or is not as it was read any more, or if there is no room for it, and nothing was
+            written. Then the idle window is shorter than it might be, and no session is hidden.
         :raises StoreError: the store cannot answer.
         """
         read = record.version if isinstance(record.version, _VersionAsRead) else self._read(record.key)
-        if read is None or read != record.version:
+        if read is None or read != record.version or read.record.expires_at <= now:
             return False
+        seen_at = max(settled(read.record.seen_at, now), now)
         try:
-            return self._swap(read, changed(read.record, seen_at=now), now) is True
+            return self._swap(read, changed(read.record, seen_at=seen_at), now) is True
         except _RefusedError:
             return False
 
@@ -295,7 +300,7 @@ class _Servers:
         self._nodes = {_name(address): _Node(address, timeout) for address in addresses}
         self._only = next(iter(self._nodes.values())) if len(self._nodes) == 1 else None
         # Its own hash is written in Python: 42 microseconds for three servers, as much as the trip to one.
-        self._hash = RendezvousHash(list(self._nodes), hash_function=_hash)
+        self._hash: Any = RendezvousHash(list(self._nodes), hash_function=_hash)
 
     def node(self, key: str) -> _Node:
         """Return the server that has a key or an owner's index; always the same one, whether it is up or down."""
@@ -312,7 +317,7 @@ class _Node:
     def __init__(self, address: _Address, timeout: float) -> None:
         self.name = _name(address)
         self._timeout = timeout
-        self._free: LifoQueue[Any] = LifoQueue()
+        self._free: LifoQueue[_Client] = LifoQueue()
         server = f"unix:{address}" if isinstance(address, str) else address
         for _ in range(_CONNECTIONS):
             # Connects when it is used.
@@ -354,6 +359,8 @@ class _Node:
                 f"All {_CONNECTIONS} connections to Memcached at {self.name} are in use. "
                 "See that it is not slow, or start more processes with fewer threads."
             ) from error
+        if time.monotonic() - client.used_at > _MOST_IDLE:
+            client.close()
         is_whole = False
         try:
             answer = _answer(client, command, args)
@@ -375,6 +382,7 @@ class _Node:
             # the answer would come, and be read as that of the next command.
             if not is_whole:
                 client.close()
+            client.used_at = time.monotonic()
             self._free.put(client)
         return answer
 
@@ -392,7 +400,7 @@ class _Node:
         return StoreError(f"Memcached at {self.name} failed. Look into its log.")
 
 
-def _answer(client: Any, command: str, args: tuple[object, ...]) -> Any:
+def _answer(client: _Client, command: str, args: tuple[object, ...]) -> Any:
     """Return the answer to a command; once more where a restart of the server broke a connection that was kept.
 
     Not after a timeout: a server that is silent stays so, and one that is slow may have done it. A write that happened
@@ -411,7 +419,11 @@ class _Client(Client):  # type: ignore[misc]  # pymemcache has no types
     """A connection that tries every address of a host.
 
     pymemcache tries the first only: where ``localhost`` is ``::1`` first, it does not find a server on 127.0.0.1.
+
+    :ivar used_at: when it was used last, by ``time.monotonic``.
     """
+
+    used_at = 0.0
 
     def _connect(self) -> None:
         if isinstance(self.server, str):
@@ -522,7 +534,7 @@ def _is_owner(owner: str) -> bool:
     return _OWNER.fullmatch(owner) is not None
 
 
-def _close_all(free: LifoQueue[Any]) -> None:
+def _close_all(free: LifoQueue[_Client]) -> None:
     for client in free.queue:  # without its lock, which nobody may be left to give back
         client.close()
 

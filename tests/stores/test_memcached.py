@@ -173,6 +173,12 @@ def lies_on(store: MemcachedStore, key: str) -> str:
     return store._node(key).name
 
 
+def freeze(server: MemcachedServer) -> None:
+    """Freeze it, and wait until its last thread stands: the signal alone may come later than the next call."""
+    server.freeze()
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 @contextmanager
 def at_last() -> Iterator[None]:
     """Fail if it takes longer than anybody shall wait."""
@@ -324,10 +330,12 @@ def trips(proxy: Proxy, call: Callable[[], object]) -> int:
 
 def test_trips(proxy: Proxy, proxied: MemcachedStore) -> None:
     record, anonymous = a_record(1), a_record(2, owner=None)
-    found: dict[str, Record] = {}
+    read = [record]
 
-    def load(**options: float) -> None:
-        found["it"] = proxied.load(record.key, **{"now": NOW, **options})  # type: ignore[arg-type,assignment]  # it is there
+    def load(now: float = NOW, touch_every: float | None = None) -> None:
+        found = proxied.load(record.key, now=now, touch_every=touch_every)
+        assert found is not None
+        read[0] = found
 
     assert trips(proxy, lambda: proxied.create(anonymous)) == 1
     assert trips(proxy, lambda: proxied.create(record)) == 3
@@ -335,10 +343,10 @@ def test_trips(proxy: Proxy, proxied: MemcachedStore) -> None:
     assert trips(proxy, lambda: load(touch_every=60.0)) == 1
     assert trips(proxy, lambda: load(now=NOW + 60, touch_every=60.0)) == 2
     load()
-    assert trips(proxy, lambda: proxied.touch(found["it"], now=NOW + 120)) == 1
+    assert trips(proxy, lambda: proxied.touch(read[0], now=NOW + 120)) == 1
     load()
-    changed = later(found["it"])
-    assert trips(proxy, lambda: proxied.replace(changed, expected=found["it"].version, now=NOW)) == 1
+    changed = later(read[0])
+    assert trips(proxy, lambda: proxied.replace(changed, expected=read[0].version, now=NOW)) == 1
     assert trips(proxy, lambda: proxied.replace(later(record), expected=changed.version, now=NOW)) == 2
     assert trips(proxy, lambda: proxied.list_owner(OWNER, now=NOW)) == 2
     assert trips(proxy, lambda: proxied.delete(record.key)) == 1
@@ -432,6 +440,16 @@ def test_a_touch_of_a_record_that_changed_writes_nothing(store: MemcachedStore) 
     assert store.load(record.key, now=NOW) == changed
     assert store.touch(changed, now=NOW + 100) is True
     assert loaded(store, record).seen_at == NOW + 100
+
+
+def test_a_touch_revives_nothing_and_moves_nothing_back(store: MemcachedStore) -> None:
+    record = a_record(seen_at=NOW + 30)
+    store.create(record)
+
+    assert store.touch(loaded(store, record), now=NOW) is True
+    assert store.load(record.key, now=NOW) == record
+    assert store.touch(loaded(store, record), now=record.expires_at) is False
+    assert store.load(record.key, now=NOW) == record
 
 
 def test_a_version_of_one_record_is_nothing_to_another(store: MemcachedStore) -> None:
@@ -784,10 +802,10 @@ def test_a_server_that_is_killed_takes_its_own_sessions_and_no_others(own_ring: 
     for record in records:
         if record in its_own:
             calls: list[Callable[[], object]] = [
-                lambda key=record.key: store.load(key, now=NOW),
-                lambda key=record.key: store.delete(key),
-                lambda record=record: store.create(record),
-                lambda record=record: store.replace(later(record), expected=record.version, now=NOW),
+                partial(store.load, record.key, now=NOW),
+                partial(store.delete, record.key),
+                partial(store.create, record),
+                partial(store.replace, later(record), expected=record.version, now=NOW),
             ]
             for call in calls:
                 with pytest.raises(StoreError, match=address(lost)), at_last():
@@ -810,7 +828,7 @@ def test_a_server_that_was_frozen_revives_nothing_that_ended(own_ring: list[Memc
     before, unsure, unsure_too, after = (loaded(store, record) for record in records)
     assert store.delete(before.key) is True
 
-    slow.freeze()
+    freeze(slow)
     with pytest.raises(StoreError), at_last():
         store.replace(later(unsure), expected=unsure.version, now=NOW)
     with pytest.raises(StoreError), at_last():
@@ -835,7 +853,7 @@ def test_a_user_whose_index_is_lost_can_log_in_on_another_server(own_ring: list[
     (here,), (there,) = (records_on(store, address(server), 1) for server in (lost, other))
     here, there = (dataclasses.replace(record, owner=OWNER) for record in (here, there))
 
-    lost.freeze()
+    freeze(lost)
 
     with at_last():
         assert store.create(there) is True
@@ -1068,6 +1086,18 @@ def test_connections_are_not_more_than_are_used_at_once(proxy: Proxy, proxied: M
         proxied.create(a_record(number))
 
     assert proxy.connections == 1
+
+
+def test_a_connection_that_nobody_used_for_a_while_is_made_anew(
+    proxy: Proxy, proxied: MemcachedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall may have forgotten it, and whoever uses it waits in vain."""
+    record = a_record(owner=None)
+    proxied.create(record)
+    monkeypatch.setattr(memcached, "_MOST_IDLE", 0.0)
+
+    assert loaded(proxied, record) == record
+    assert proxy.connections == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
