@@ -46,7 +46,7 @@ class RedisStore:
     replica that is made the primary may lack the last writes, and bring back what they ended. Choose ``noeviction`` or
     ``volatile-ttl`` as ``maxmemory-policy``: any eviction ends sessions early, or takes them off their user's list.
 
-    A user for this store alone, of whom a Cluster asks ``+cluster|slots`` too, and a database but 0 ``+select``::
+    A user for this store alone; a database but 0 wants ``+select`` too, a Cluster ``+cluster|slots +command``::
 
         ACL SETUSER sessions on >password ~session:* resetchannels -@all
             +evalsha +eval +hmget +hset +hget +pexpire +pttl +zadd +zrem +zrangebylex +del
@@ -182,12 +182,19 @@ class _Script:
         self.sha: Final = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-# The scripts. Numbers travel as the eight bytes of a double, big-endian: a text of them would be rounded. Each writes
-# first through ``pcall`` and hands a refusal on as it came, since Redis 6.2 hides its code (OOM, READONLY) in a text.
+# The scripts. Numbers travel as the eight bytes of a double, big-endian: a text of them might be rounded. What a server
+# may refuse is done by ``pcall`` and comes before all else that is written, so that nothing is left half done.
 
 #: A session's life. ``m`` is: version (8 bytes), created, seen, idle, absolute (doubles), then what Lua does not read.
 _LIFE: Final = f"""
 local SKEW, GRACE = {CLOCK_SKEW}, {GRACE}
+
+-- The error of a pcall, or nil. Redis 6.2 puts the place before the code by which a client knows an error:
+-- "@user_script: 12: -READONLY You can't write ...".
+local function refusal_of(answer)
+  if type(answer) ~= 'table' or not answer.err then return nil end
+  return {{err = answer.err:match('^@user_script: ?%d+: %-(.*)') or answer.err}}
+end
 
 local function life_of(m)
   local seen, idle, absolute = struct.unpack('>ddd', m, 17)
@@ -225,8 +232,8 @@ local NEIGHBOURS, LONG_PAST = 4, 3600
 -- Return the refusal of a server that takes no more, or nil.
 local function enter(index, entry, absolute, now)
   local added = redis.pcall('ZADD', index, 0, entry)
-  if type(added) == 'table' then return added end
-  if added == 0 then return end
+  if added == 0 then return nil end
+  if refusal_of(added) then return refusal_of(added) end
   -- It outlives its longest session. PEXPIRE ... GT would do, from Redis 7.0 on.
   local ttl = until_gone(absolute, now)
   if redis.call('PTTL', index) < ttl then redis.call('PEXPIRE', index, ttl) end
@@ -243,9 +250,10 @@ _LOAD: Final = _Script(
     """
 local now, every, within = struct.unpack('>ddd', ARGV[1])
 local found = redis.pcall('HMGET', KEYS[1], 'm', 'p')
-if found.err then
-  if found.err:find('WRONGTYPE', 1, true) then return false end  -- somebody else's key, so no session
-  return found
+local refusal = refusal_of(found)
+if refusal then
+  if refusal.err:find('^WRONGTYPE') then return false end  -- somebody else's key, so no session
+  return refusal
 end
 local m = found[1]
 if not m or #m < 41 then return false end
@@ -254,12 +262,12 @@ local life = life_of(m)
 local is_due = not (now - life.seen < every and life.seen <= now + SKEW)
 if is_due and end_of(life) > now and now - settled(life.seen, now) < within then
   life.seen = now
-  local touched = redis.pcall('HSET', KEYS[1], 'm', with_seen(m, now))
-  if type(touched) ~= 'table' then
+  refusal = refusal_of(redis.pcall('HSET', KEYS[1], 'm', with_seen(m, now)))
+  if not refusal then
     redis.call('PEXPIRE', KEYS[1], until_gone(end_of(life), now))
     found[1] = with_seen(m, now)
-  elseif touched.err:find('READONLY', 1, true) then
-    return touched  -- no longer the primary: the client has to look for the new one
+  elseif refusal.err:find('^READONLY') then
+    return refusal  -- no longer the primary: the client has to look for the new one
   end  -- one that is full can still be read, and the touch is not reported
 end
 return found
@@ -278,8 +286,9 @@ local now = struct.unpack('>d', ARGV[5])
 local life = life_of(m)
 
 local found = redis.pcall('HMGET', session, 'm', 'p')
-if found.err then
-  if not found.err:find('WRONGTYPE', 1, true) then return found end
+local refusal = refusal_of(found)
+if refusal then
+  if not refusal.err:find('^WRONGTYPE') then return refusal end
   return {mode == 'create' and 'taken' or 'gone'}
 end
 local there = found[1]
@@ -301,11 +310,11 @@ end
 
 if entry ~= '' then
   if not index then return {'unlisted'} end
-  local refusal = enter(index, entry, life.absolute, now)
+  refusal = enter(index, entry, life.absolute, now)
   if refusal then return refusal end
 end
-local written = redis.pcall('HSET', session, 'm', m, 'p', p)
-if type(written) == 'table' then return written end
+refusal = refusal_of(redis.pcall('HSET', session, 'm', m, 'p', p))
+if refusal then return refusal end
 redis.call('PEXPIRE', session, until_gone(end_of(life), now))
 return {'ok'}
 """,
@@ -354,7 +363,7 @@ def _behind(key: str) -> bytes:
 
 def _message(name: str, error: Exception) -> str:
     kind, text = type(error).__name__, str(error)
-    if kind == "OutOfMemoryError" or "OOM " in text:
+    if kind == "OutOfMemoryError":
         return f"The Redis server {name} is full. Raise its maxmemory, or keep less in it; nothing was saved."
     if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or text.startswith("NOAUTH"):
         return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
