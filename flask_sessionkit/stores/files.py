@@ -87,7 +87,10 @@ class FileStore:
 
     @_as_store_error
     def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
-        """Return the record of a key, or ``None``; see ``Store.load``. Locks only for a touch that is due."""
+        """Return the record of a key, or ``None``; see ``Store.load``. Locks only for a touch that is due.
+
+        A touch that the disk has no room for, or forbids, is skipped: what was stored can still be read.
+        """
         record = self._read(key)
         if record is None or touch_every is None or not _is_to_touch(record, now, touch_every):
             return record
@@ -97,8 +100,10 @@ class FileStore:
                 if record is None or not _is_to_touch(record, now, touch_every):
                     return record
                 self._write(record, seen_at=now)
-        except TimeoutError:
-            return record  # The next request touches; a read waits for no writer.
+        except OSError as error:
+            if error.errno in _NO_TOUCH:
+                return record  # A later request touches.
+            raise
         return replace(record, seen_at=now)
 
     @_as_store_error
@@ -417,6 +422,17 @@ _LEFT_OVER_AFTER = 3600.0
 _SAFELY: Final[int] = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
 # What open(2) says of a link (Linux; FreeBSD) and of a socket.
 _NOT_A_FILE: Final = {errno.ELOOP, errno.EMLINK, errno.ENXIO}
+
+# A read waits for no writer (the first), and goes on where the disk is full (the next three) or read-only.
+_NO_TOUCH: Final = {
+    errno.ETIMEDOUT,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 # Most records are read in one go.
 _MOST: Final = 16 * 1024
