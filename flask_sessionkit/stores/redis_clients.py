@@ -306,6 +306,7 @@ _SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
 
 def _read(url: str) -> _Address:
     scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
     if scheme not in SCHEMES:
         raise _wrong("its scheme is unknown", f"Use one of: {', '.join(f'{name}://' for name in SCHEMES)}.")
     kind = _KINDS.get(scheme, scheme.partition("+")[2])
