@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from servers import MariaDBServer, free_port
+from servers import MariaDBServer, Proxy, free_port
+from sqlalchemy import event, make_url
 
+from flask_sessionkit.errors import StoreError
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
-from flask_sessionkit.testing.contract import StoreContract, StoreFactory
+from flask_sessionkit.testing.contract import NOW, OWNER, StoreContract, StoreFactory, a_key, a_record
 
 pytestmark = pytest.mark.mariadb
 
@@ -38,3 +41,48 @@ class TestMariaDBStore(StoreContract):
 
     def make_broken_store(self) -> SQLAlchemyStore:
         return SQLAlchemyStore(f"mysql+pymysql://root@127.0.0.1:{free_port()}/sessions")
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf8mb4", "utf16"])
+def test_the_charset_of_the_database_changes_nothing(charset: str, mariadb_server: MariaDBServer) -> None:
+    mariadb_server.sql(f"CREATE DATABASE db_{charset} CHARACTER SET {charset}")
+    store = SQLAlchemyStore(make_url(mariadb_server.url).set(database=f"db_{charset}"))
+    lower = a_record(payload=bytes(range(256)) * 300, info=bytes(range(256)))
+    upper = dataclasses.replace(lower, key=lower.key.upper(), owner=OWNER.upper(), payload="ä€😀".encode())
+
+    assert store.create(lower) is True
+    assert store.create(upper) is True
+    assert store.load(lower.key, now=NOW) == lower
+    assert store.load(upper.key, now=NOW) == upper
+    assert store.list_owner(OWNER, now=NOW) == [dataclasses.replace(lower, payload=b"")]
+    mariadb_server.sql(f"DROP DATABASE db_{charset}")
+
+
+def test_pymysql_waits_for_parts_of_a_second() -> None:
+    store = SQLAlchemyStore("mysql+pymysql://root@127.0.0.1/sessions", timeout=0.25, connect_args={"read_timeout": 3})
+    seen: list[dict[str, object]] = []
+
+    def connect(dialect: object, record: object, args: object, params: dict[str, object]) -> None:
+        seen.append(params)
+        raise TimeoutError
+
+    event.listen(store._engine, "do_connect", connect)
+    with pytest.raises(StoreError):
+        store.load(a_key(0), now=NOW)
+
+    assert seen[0]["connect_timeout"] == seen[0]["write_timeout"] == 0.25
+    assert seen[0]["read_timeout"] == 3  # what you say of the driver goes before
+
+
+def test_a_new_connection_is_ready_after_its_greeting_and_its_charset(mariadb_server: MariaDBServer) -> None:
+    """PyMySQL switches autocommit off by default, for SQLAlchemy to switch it on again: two trips."""
+    with Proxy(mariadb_server.host, mariadb_server.port) as proxy:
+        store = SQLAlchemyStore(make_url(mariadb_server.url).set(port=proxy.port))
+        store.load(a_key(0), now=NOW)
+        store._engine.dispose()
+        proxy.reset()
+
+        store.load(a_key(0), now=NOW)
+
+        assert proxy.turns <= 4
+        store._engine.dispose()

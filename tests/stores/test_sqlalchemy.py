@@ -23,6 +23,8 @@ from sqlalchemy.schema import CreateTable
 
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome
+from flask_sessionkit.stores.sql_connections import _limits
+from flask_sessionkit.stores.sql_errors import is_lost_race
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore, session_table
 from flask_sessionkit.testing.contract import NOW, OWNER, StoreContract, StoreFactory, a_key, a_record, a_version
 from flask_sessionkit.testing.interleaving import in_thread
@@ -357,6 +359,56 @@ def test_no_error_shows_the_query_of_a_url(path: Path) -> None:
         store.delete(a_key(0))
 
     assert "cached" not in str(caught.value)
+
+
+# Drivers
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "pg8000", "mysqldb", "mysqlconnector", "oracledb", "pyodbc"])
+def test_a_driver_that_is_not_known_is_told_nothing(driver: str) -> None:
+    """Each has other names for its limits, and refuses those that it does not know."""
+    assert _limits(driver, 0.5) == {}
+
+
+def test_psycopg_prepares_nothing() -> None:
+    """Behind a pooler of transactions one process would run what another has prepared under the same name."""
+    assert _limits("psycopg", 0.5)["prepare_threshold"] is None
+
+
+class FromAnotherDriver(Exception):
+    """What a driver raises."""
+
+
+@pytest.mark.parametrize(
+    ("driver_error", "is_lost"),
+    [
+        ({"sqlstate": "40001"}, True),
+        ({"pgcode": "40P01"}, True),  # psycopg 2
+        ({"sqlstate": "23505"}, False),
+        ({"args": (1213, "Deadlock found")}, True),
+        ({"args": (1205, "Lock wait timeout exceeded")}, True),
+        ({"args": (1020, "Record has changed since last read")}, True),
+        ({"args": (1062, "Duplicate entry")}, False),
+        ({"args": ()}, False),
+    ],
+)
+def test_which_errors_are_worth_another_try(driver_error: dict[str, Any], is_lost: bool) -> None:
+    error = FromAnotherDriver()
+    for name, value in driver_error.items():
+        setattr(error, name, value)
+
+    assert is_lost_race(OperationalError("UPDATE", {}, error)) is is_lost
+
+
+def test_more_arguments_go_to_the_driver(path: Path) -> None:
+    store = SQLAlchemyStore(f"sqlite:///{path}", connect_args={"cached_statements": 7})
+    seen: list[dict[str, Any]] = []
+    event.listen(store._engine, "do_connect", lambda *call: seen.append(call[3]))
+
+    store.create(a_record())
+
+    assert seen[0]["cached_statements"] == 7
+    assert seen[0]["timeout"] == 0.5
 
 
 # Threads and forks
