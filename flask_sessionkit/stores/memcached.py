@@ -58,7 +58,6 @@ _PAGE: Final = 50
 _MONTH: Final = 30 * 86_400
 #: Memcached takes no later date: 32 bits with a sign.
 _LAST_DATE: Final = 2**31 - 1
-_DECADE: Final = 3653 * 86_400.0
 
 _KEY: Final = re.compile("[0-9a-f]{64}")
 _OWNER: Final = re.compile("[0-9a-f]{32}")
@@ -508,7 +507,7 @@ def _entries(value: bytes | None) -> dict[bytes, float]:
     """Return an index as keys and ends; nothing for what somebody else wrote there."""
     if value is None or len(value) % _ENTRY.size:
         return {}
-    return {key: at for key, at in _ENTRY.iter_unpack(value) if math.isfinite(at)}
+    return dict(_ENTRY.iter_unpack(value))
 
 
 def _time_to_live(until: float, now: float) -> int:
@@ -517,7 +516,7 @@ def _time_to_live(until: float, now: float) -> int:
     A second is added, since its clock ticks in whole ones. ``now`` is the caller's, who may test with another day: only
     what Memcached would take for a date is given as one, by this machine's clock.
     """
-    seconds = math.ceil(min(max(0.0, until - now + GRACE), _DECADE)) + 1
+    seconds = math.ceil(min(max(0.0, until - now + GRACE), _LAST_DATE)) + 1
     return seconds if seconds <= _MONTH else min(int(time.time()) + seconds, _LAST_DATE)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from types import SimpleNamespace
 
 import pytest
 from servers import MemcachedServer, Proxy, free_port, need
@@ -453,11 +454,15 @@ def test_a_touch_revives_nothing_and_moves_nothing_back(store: MemcachedStore) -
 
 
 def test_a_version_of_one_record_is_nothing_to_another(store: MemcachedStore) -> None:
+    """Each server numbers its values by itself, so two of them give two records the same number."""
     one, other = a_record(1), a_record(2)
     store.create(one)
     store.create(other)
+    version = loaded(store, other).version
+    assert isinstance(version, memcached._VersionAsRead)
+    same_number = memcached._VersionAsRead.of(one, version.cas)
 
-    assert store.replace(later(other), expected=loaded(store, one).version, now=NOW) == Write(Outcome.CONFLICT, other)
+    assert store.replace(later(other), expected=same_number, now=NOW) == Write(Outcome.CONFLICT, other)
 
 
 def test_a_version_that_was_read_is_its_eight_bytes_to_others(store: MemcachedStore) -> None:
@@ -489,6 +494,18 @@ def test_a_session_of_more_than_a_month_lives_that_long(
     assert due - 102 <= time_left(server, names[0]) <= due - 97
     store.replace(later(record), expected=record.version, now=NOW + 200)
     assert due - 202 <= time_left(server, names[0]) <= due - 197
+
+
+def test_a_session_of_less_does_not_depend_on_this_machines_clock(
+    server: MemcachedServer, store: MemcachedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = a_record(idle=29 * DAY, absolute_at=NOW + 29 * DAY)
+    monkeypatch.setattr(memcached, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+
+    store.create(record)
+
+    assert loaded(store, record) == record
+    assert time_left(server, f"session:{record.key}") > 29 * DAY
 
 
 def test_a_touch_moves_the_end_in_the_server_too(server: MemcachedServer, store: MemcachedStore) -> None:
@@ -559,7 +576,9 @@ def test_any_byte_changed_is_no_error(server: MemcachedServer, store: MemcachedS
             store.list_owner(OWNER, now=NOW)
 
 
-@pytest.mark.parametrize("value", [b"", b"x", b"\xff" * 40, os.urandom(400), b"\x7f\xf8" * 20])
+@pytest.mark.parametrize(
+    "value", [b"", b"x", b"\xff" * 40, os.urandom(400), b"\x7f\xf8" * 20, bytes(32) + b"\x7f\xf0" + bytes(6)]
+)
 def test_a_garbled_index_hinders_no_login(value: bytes, server: MemcachedServer, store: MemcachedStore) -> None:
     put(server, f"session:owner:{OWNER}", value)
     record = a_record()
@@ -913,6 +932,16 @@ def test_a_server_that_is_silent_is_asked_once(proxy: Proxy, proxied: MemcachedS
     assert proxy.connections == 0
     proxy.mode = "pass"
     assert loaded(proxied, record) == record
+
+
+def test_a_login_at_a_server_that_is_silent_waits_once(proxy: Proxy, proxied: MemcachedStore) -> None:
+    """Its index and its record lie there both."""
+    proxy.mode = "silent"
+
+    with at_last(), pytest.raises(StoreError):
+        proxied.create(a_record())
+
+    assert proxy.connections == 1
 
 
 def test_a_server_that_lets_nobody_in_is_an_error_at_once(proxy: Proxy, proxied: MemcachedStore) -> None:
