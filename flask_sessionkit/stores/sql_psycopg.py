@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Generator
+from types import BuiltinFunctionType
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.waiting import wait_select
 
 T = TypeVar("T")
+
+#: Seconds between two looks at the clock; psycopg's own.
+_INTERVAL = 0.1
 
 
 class NoAnswer(psycopg.OperationalError):
@@ -23,9 +29,14 @@ class _Bounded(psycopg.Connection[Any]):
         # No public name of psycopg limits this below libpq's two seconds. Should this one be renamed, those remain.
         return _within(cls.patience, super()._connect_gen(*args, **kwargs))
 
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+    def wait(self, gen: Any, interval: float = _INTERVAL, *args: Any, **kwargs: Any) -> Any:
+        steps = _within(self.patience, gen)
         try:
-            return super().wait(_within(self.patience, gen), *args, **kwargs)
+            # psycopg looks for gevent when it is imported. Gunicorn with --preload patches later, in its workers, where
+            # one that waits for the server would keep all others waiting.
+            if isinstance(select.select, BuiltinFunctionType):
+                return super().wait(steps, interval, *args, **kwargs)
+            return wait_select(steps, self.pgconn.socket, interval)
         except NoAnswer:
             # Its answer may still come, and must not be taken for another's. Nobody asks the server to cancel: that
             # takes a connection, and an answer, of the same server.
