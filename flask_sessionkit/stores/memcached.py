@@ -88,8 +88,8 @@ class MemcachedStore:
     :param servers: each ``"host:port"``, ``(host, port)`` or the path of a Unix socket; the port is 11211 by default.
         The order does not matter, the spelling does: a session lies where the hash of the server's name says.
     :param prefix: what keys begin with, where others use the same servers.
-    :param timeout: seconds to wait for a free connection, for one to be made, and for an answer; each comes to pass
-        only where the one before went well. The system looks up names in its own time.
+    :param timeout: seconds to wait for a free connection, then for it to be made, then for an answer; the first that
+        takes longer ends the call. A name is looked up in the system's own time.
     :raises ConfigError: no server, one that cannot be, one twice, or a prefix or timeout that cannot work.
     """
 
@@ -106,7 +106,7 @@ class MemcachedStore:
     ) -> None:
         if isinstance(servers, str):
             raise ConfigError(f"MemcachedStore(servers=...) must be a list, not a text. Write [{servers!r}].")
-        self._addresses = _usable([_address(server) for server in servers])
+        self._addresses = _usable([_address(server, "MemcachedStore(servers=...)") for server in servers])
         if not _PREFIX.fullmatch(prefix):
             raise ConfigError(
                 f"The key prefix {prefix!r} cannot stand in a Memcached key. "
@@ -128,7 +128,8 @@ class MemcachedStore:
 
         :raises ConfigError: the URL cannot work.
         """
-        return cls(_servers_of(url), prefix=prefix, timeout=timeout)
+        servers = [_address(server, "SESSIONKIT_STORE") for server in _servers_of(url)]
+        return cls(servers, prefix=prefix, timeout=timeout)
 
     def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:
         """Return the record of a key, or ``None``; see ``Store.load``. A second trip only for a touch that is due."""
@@ -172,8 +173,8 @@ class MemcachedStore:
 
         One trip with the version that a ``load`` or a conflict gave, if its owner and its absolute end are the same.
         """
-        read = expected if isinstance(expected, _VersionAsRead) and expected.record.key == record.key else None
-        if read is None or read.record.expires_at <= now:
+        read = expected if isinstance(expected, _VersionAsRead) and expected.is_fresh else None
+        if read is None or read.record.key != record.key or read.record.expires_at <= now:
             read = self._read(record.key)
         for _ in range(_ATTEMPTS):
             if read is None:
@@ -252,7 +253,9 @@ class MemcachedStore:
     def _swap(self, read: _VersionAsRead, record: Record, now: float) -> bool | None:
         """Write a record in the place of what was read; ``False``: it changed meanwhile, ``None``: it is gone."""
         time_to_live = _time_to_live(record.expires_at, now)
-        return self._node(record.key).cas(self._prefix + record.key, _packed(record), read.cas, time_to_live)
+        stored = self._node(record.key).cas(self._prefix + record.key, _packed(record), read.cas, time_to_live)
+        read.is_fresh = False
+        return stored
 
     def _index(self, record: Record, now: float) -> None:
         """Note whose a record is, before it is written. What hinders only this hinders no login."""
@@ -446,10 +449,12 @@ class _VersionAsRead(bytes):
 
     :ivar cas: memcached's own number of the value.
     :ivar record: the record, under a version that remembers nothing.
+    :ivar is_fresh: whether nothing has been written in its place since, as far as is known here.
     """
 
     cas: bytes
     record: Record
+    is_fresh = True
 
     @classmethod
     def of(cls, record: Record, cas: bytes) -> Self:
@@ -550,48 +555,48 @@ def _usable(addresses: Iterable[_Address]) -> list[_Address]:
     names: dict[str, _Address] = {}
     for address in addresses:
         if _name(address) in names:
-            raise ConfigError(f"The Memcached server {_name(address)} is named twice. Name it once.")
+            raise ConfigError(f"MemcachedStore(servers=...) names {_name(address)} twice. Name it once.")
         names[_name(address)] = address
     if not names:
         raise ConfigError("MemcachedStore(servers=...) is empty. Name a server, as in ['localhost:11211'].")
     return list(names.values())
 
 
-def _address(server: str | tuple[str, int]) -> _Address:
+def _address(server: str | tuple[str, int], setting: str) -> _Address:
     """Return where a server is, or refuse what can never be one."""
     if not isinstance(server, str):
         host, port = server
-        return _checked(host, str(port))
+        return _checked(host, str(port), setting)
     if server.startswith("/"):
-        return _checked_path(server)
+        return _checked_path(server, setting)
     if server.startswith("["):
         host, bracket, rest = server[1:].partition("]")
         if not bracket or rest[:1] not in {"", ":"} or ":" not in host:
-            raise ConfigError("A Memcached server in brackets is not an IPv6 address. Write [::1]:11211.")
-        return _checked(host, rest[1:] if rest else "11211")
+            raise ConfigError(f"{setting} has brackets around what is no IPv6 address. Write [::1]:11211.")
+        return _checked(host, rest[1:] if rest else "11211", setting)
     host, colon, text = server.partition(":")
     if ":" in text:
-        raise ConfigError("A Memcached server has more than one colon. Write an IPv6 address as [::1]:11211.")
-    return _checked(host, text if colon else "11211")
+        raise ConfigError(f"{setting} has a server with more than one colon. Write an IPv6 address as [::1]:11211.")
+    return _checked(host, text if colon else "11211", setting)
 
 
-def _checked(host: str, port: str) -> tuple[str, int]:
+def _checked(host: str, port: str, setting: str) -> tuple[str, int]:
     try:
         if ":" in host:
             host = str(IPv6Address(host))  # one spelling of many
         elif not _HOST.fullmatch(host):
             raise ValueError
     except ValueError:
-        raise ConfigError("A Memcached server has no host that can be. Write host:port.") from None
+        raise ConfigError(f"{setting} has a server whose host cannot be one. Write host:port.") from None
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
-        raise ConfigError(f"The port of the Memcached server {host} cannot be. Write a number from 1 to 65535.")
+        raise ConfigError(f"{setting} has no port for {host} that can be one. Write a number from 1 to 65535.")
     return host.lower(), int(port)
 
 
-def _checked_path(path: str) -> str:
+def _checked_path(path: str, setting: str) -> str:
     # Linux has 108 bytes for it, one of them for the end (unix(7)); others have fewer.
     if "\0" in path or len(os.fsencode(path)) > 107:
-        raise ConfigError("The path of Memcached's Unix socket cannot be. Write one of at most 107 bytes.")
+        raise ConfigError(f"{setting} has a path that no Unix socket can have. Write one of at most 107 bytes.")
     return path
 
 
