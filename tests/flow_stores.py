@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from socket import create_connection
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from servers import Proxy
@@ -123,5 +124,5 @@ def _names_in_memcached(store: Any) -> list[str]:
                 for line in lines:
                     if line.startswith(("END", "ERROR", "BUSY")):
                         break
-                    names.append(line.split()[0].removeprefix("key="))
+                    names.append(unquote(line.split()[0].removeprefix("key=")))
     return names

@@ -85,7 +85,7 @@ class RedisStore:
         every = math.inf if touch_every is None else touch_every
         times = struct.pack(">ddd", now, every, -math.inf if touch_every is None else touch_within)
         found = self._run(_LOAD, [self._key(key)], times)
-        return found and _unpacked(key, *found)
+        return None if found is None else _unpacked(key, *found)
 
     @_as_store_error
     def create(self, record: Record) -> bool:
@@ -218,8 +218,8 @@ local function with_seen(m, seen)
   return m:sub(1, 16) .. struct.pack('>d', seen) .. m:sub(25)
 end
 
--- Relative, in milliseconds: an absolute one would break where two clocks differ. At least one, since zero removes the
--- key; at most thirty years, since Redis refuses what it cannot add to its own time.
+-- Relative, in milliseconds: an absolute one would break where two clocks differ. At least one, so that an index of what
+-- has ended has an expiry too; at most thirty years, since Redis refuses what it cannot add to its own time.
 local function until_gone(at, now)
   return math.max(1, math.min(math.ceil((at - now + GRACE) * 1000), 1e12))
 end

@@ -7,7 +7,8 @@ import os
 import random
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -22,6 +23,11 @@ T = TypeVar("T")
 #: takes less than a millisecond; fifteen, as by SQLAlchemy's default, would only move the queue into the server.
 _KEPT = 5
 _ABOVE = 5
+#: How much longer an answer may take that no request waits for: to make a table, to purge.
+_UNHURRIED = 20
+#: Where a driver keeps the seconds that it waits for an answer. PyMySQL's has no public name; should it be renamed,
+#: those answers have to come as soon as all others.
+_PATIENCE = {"psycopg": "patience", "pymysql": "_read_timeout"}
 #: Seconds, at most, before a statement that lost a race is repeated.
 _JITTER = 0.02
 
@@ -44,7 +50,9 @@ class Connections:
         # Python 3.13 warns of a connection that nobody closed. Not at exit: a child would close its parent's.
         weakref.finalize(self, _dispose, self.engine, self._pid).atexit = False
 
-    def run(self, work: Callable[[Connection], T], *, lost: list[DBAPIError] | None = None) -> T:
+    def run(
+        self, work: Callable[[Connection], T], *, lost: list[DBAPIError] | None = None, is_hurried: bool = True
+    ) -> T:
         """Do one statement's work; again where its connection was broken (once), or where it lost a race.
 
         A server that was restarted has broken all connections of the pool: SQLAlchemy takes none of them again. After
@@ -53,13 +61,18 @@ class Connections:
         a key that nobody holds yet.
 
         :param lost: takes the errors after which it is not known whether the work was done.
+        :param is_hurried: whether a request waits for it.
         """
         self.leave_the_parents()
-        deadline = time.monotonic() + self.timeout
+        patience = self.timeout if is_hurried else self.timeout * _UNHURRIED
+        deadline = time.monotonic() + patience
         is_repeated = False
         while True:
             try:
-                with self.engine.connect() as connection:
+                with (
+                    self.engine.connect() as connection,
+                    nullcontext() if is_hurried else _answers_within(patience, connection),
+                ):
                     return work(connection)
             except DBAPIError as error:
                 if time.monotonic() >= deadline:
@@ -132,6 +145,21 @@ def _limits(driver: str, timeout: float) -> dict[str, Any]:
             return {"autocommit": True} | dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), timeout)
         case _:
             return {}
+
+
+@contextmanager
+def _answers_within(patience: float, connection: Connection) -> Iterator[None]:
+    name = _PATIENCE.get(connection.dialect.driver)
+    driver: Any = connection.connection.driver_connection
+    before = getattr(driver, name, None) if name else None
+    if name is None or before is None:
+        yield
+        return
+    setattr(driver, name, patience)
+    try:
+        yield
+    finally:
+        setattr(driver, name, before)
 
 
 def _dispose(engine: Engine, pid: int) -> None:

@@ -13,6 +13,10 @@ _FORBIDDEN: frozenset[object] = frozenset({"42501", "25006"})
 #: MariaDB's ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR,
 #: ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
 _FORBIDDEN_BY_NUMBER: frozenset[object] = frozenset({1044, 1142, 1143, 1290, 1792})
+#: PostgreSQL's disk_full.
+_FULL: frozenset[object] = frozenset({"53100"})
+#: MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
+_FULL_BY_NUMBER: frozenset[object] = frozenset({1021, 1114})
 
 
 def is_out_of_time(error: DBAPIError) -> bool:
@@ -33,7 +37,14 @@ def is_lost_race(error: DBAPIError) -> bool:
 
 def is_forbidden(error: DBAPIError) -> bool:
     """Return whether the database lets us not do this, now or ever."""
-    return _state(error) in _FORBIDDEN or _number(error) in _FORBIDDEN_BY_NUMBER
+    is_read_only = _sqlite_code(error) == 8  # SQLITE_READONLY
+    return is_read_only or _state(error) in _FORBIDDEN or _number(error) in _FORBIDDEN_BY_NUMBER
+
+
+def is_full(error: DBAPIError) -> bool:
+    """Return whether there is no room for what was to be written."""
+    is_disk_full = _sqlite_code(error) in {10, 13}  # SQLITE_IOERR, as of a quota, and SQLITE_FULL
+    return is_disk_full or _state(error) in _FULL or _number(error) in _FULL_BY_NUMBER
 
 
 def is_before_the_table(error: DBAPIError) -> bool:

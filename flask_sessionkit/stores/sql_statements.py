@@ -77,9 +77,10 @@ class Statements:
             .order_by(row.key)
             .limit(bindparam("most"))
         )
-        # MariaDB takes a LIMIT there only two levels deep.
+        # MariaDB takes a LIMIT there only two levels deep; and it would read, and lock, the whole table for the IN.
         due_keys = select(row.key).where(ended).order_by(row.expires_at).limit(bindparam("most")).subquery("due")
         self.purge = delete(table).where(row.key.in_(select(due_keys.c.key)), ended)
+        self.purge_by_join = delete(table).where(row.key == due_keys.c.key, ended)  # not SQL's standard, nor SQLite's
         self.count_ended = select(func.count()).select_from(table).where(ended)
 
 

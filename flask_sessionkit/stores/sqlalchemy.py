@@ -20,7 +20,14 @@ from ..errors import ConfigError, StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import GRACE, Capability, settled, touch_is_due
 from .sql_connections import Connections
-from .sql_errors import is_before_the_folder, is_before_the_schema, is_before_the_table, is_forbidden, is_locked
+from .sql_errors import (
+    is_before_the_folder,
+    is_before_the_schema,
+    is_before_the_table,
+    is_forbidden,
+    is_full,
+    is_locked,
+)
 from .sql_statements import Statements, Values, record_of, times, values_of
 from .sql_table import TABLE as TABLE
 from .sql_table import session_table as session_table
@@ -68,6 +75,7 @@ class SQLAlchemyStore:
         as ``connect_args`` or ``schema_translate_map``, are not copied.
     :param schema: where the table lies, made by you; on MariaDB and MySQL the name of a database.
     :param timeout: seconds to wait for a connection, for the server to let us in, for each answer, for a locked file.
+        A server may take 20 times as long to make the table, to purge, and to count what a purge would remove.
     :param relative_to: the folder of a relative SQLite path; the current one by default.
     :param connect_args: more for the driver, as for ``sqlalchemy.create_engine``: a certificate, or, for psycopg with
         no pooler of transactions between, ``{"prepare_threshold": 5}``, which makes a statement a quarter faster.
@@ -123,7 +131,7 @@ class SQLAlchemyStore:
         """Return the record of a key, or ``None``; see ``Store.load``.
 
         On PostgreSQL one trip; elsewhere a second one, only for a touch that is due. A touch that the database forbids,
-        while it is read-only, is skipped: what was stored can still be read.
+        while it is read-only, or has no room for is skipped: what was stored can still be read.
         """
         if touch_every is not None and self._touches_on_load:
             return self._load_and_touch(key, now, touch_every, touch_within)
@@ -184,13 +192,14 @@ class SQLAlchemyStore:
     @_as_store_error
     def purge(self, *, now: float, limit: int = 1000) -> Purged:
         """Remove records that ended more than ``GRACE`` seconds ago; see ``Store.purge``."""
-        count = self._run(self._sql.purge, {"cutoff": now - GRACE, "most": limit}, _count, nothing=0)
+        purge = self._sql.purge_by_join if self._is_mariadb else self._sql.purge
+        count = self._run(purge, {"cutoff": now - GRACE, "most": limit}, _count, nothing=0, is_hurried=False)
         return Purged(count, more=count >= limit)
 
     @_as_store_error
     def count_ended(self, *, now: float) -> int:
         """Return how many records ended more than ``GRACE`` seconds ago."""
-        rows: list[Any] = self._run(self._sql.count_ended, {"cutoff": now - GRACE}, _all, nothing=[])
+        rows: list[Any] = self._run(self._sql.count_ended, {"cutoff": now - GRACE}, _all, nothing=[], is_hurried=False)
         return sum(row[0] for row in rows)
 
     @_as_store_error
@@ -223,6 +232,10 @@ class SQLAlchemyStore:
     def _touches_on_load(self) -> bool:
         return self._connections.url.get_backend_name() == "postgresql"
 
+    @property
+    def _is_mariadb(self) -> bool:
+        return self._connections.url.get_backend_name() in {"mariadb", "mysql"}
+
     def _load(self, key: str) -> Record | None:
         row = self._run(self._sql.load, {"this_key": key}, _first, nothing=None)
         return None if row is None else record_of(*row)
@@ -232,7 +245,7 @@ class SQLAlchemyStore:
         try:
             row = self._run(self._sql.load_and_touch, values, _first, nothing=None)
         except DBAPIError as error:
-            if not is_forbidden(error):
+            if not (is_forbidden(error) or is_full(error)):
                 raise
             return self._load(key)
         return None if row is None else record_of(*row)
@@ -242,7 +255,7 @@ class SQLAlchemyStore:
         try:
             return self._run(self._sql.touch, values, _count, nothing=0, waits=False) == 1
         except DBAPIError as error:
-            if is_locked(error) or is_forbidden(error):
+            if is_locked(error) or is_forbidden(error) or is_full(error):
                 return False
             raise
 
@@ -279,6 +292,7 @@ class SQLAlchemyStore:
         nothing: T,
         waits: bool = True,
         lost: list[DBAPIError] | None = None,
+        is_hurried: bool = True,
     ) -> T:
         """Run a statement of those that need no table.
 
@@ -288,7 +302,7 @@ class SQLAlchemyStore:
         if not self._is_there and self._connections.is_sqlite and not has_file(self.url):
             return nothing
         try:
-            found = self._run_once(statement, values, answer, waits=waits, lost=lost)
+            found = self._run_once(statement, values, answer, waits=waits, lost=lost, is_hurried=is_hurried)
         except (OperationalError, ProgrammingError) as error:
             if not is_before_the_table(error):
                 raise
@@ -304,6 +318,7 @@ class SQLAlchemyStore:
         *,
         waits: bool = True,
         lost: list[DBAPIError] | None = None,
+        is_hurried: bool = True,
     ) -> T:
         def work(connection: Connection) -> T:
             if waits or not self._connections.is_sqlite:
@@ -311,7 +326,7 @@ class SQLAlchemyStore:
             with not_waiting(connection, self._timeout):
                 return answer(connection.execute(statement, values))
 
-        return self._connections.run(work, lost=lost)
+        return self._connections.run(work, lost=lost, is_hurried=is_hurried)
 
     def _make_table(self) -> None:
         """Make the table; where another process makes it at the same time, wait until it is there."""
@@ -319,7 +334,8 @@ class SQLAlchemyStore:
         deadline = time.monotonic() + self._timeout
         while True:
             try:
-                return self._connections.run(self._make_table_on)
+                # A request may wait for it, once. Cut short between table and indexes it would leave it without them.
+                return self._connections.run(self._make_table_on, is_hurried=False)
             except DBAPIError as error:
                 # Two that make it at once get an error of PostgreSQL's catalog, or MariaDB's word for "exists".
                 with suppress(OperationalError):
@@ -353,6 +369,8 @@ class SQLAlchemyStore:
                 f"forbids this. Grant its user SELECT, INSERT, UPDATE and DELETE on {table}, made by its owner with "
                 "'flask sessions create-table', and see that the database is not read-only."
             )
+        if isinstance(error, DBAPIError) and is_full(error):
+            return "cannot write. See that its disk and its table have room; nothing was saved."
         return "cannot answer. See that it runs and lets us in."
 
 

@@ -18,10 +18,9 @@ class RedisSentinel(Server):
     package = "redis-sentinel"
     program = "redis-sentinel"
 
-    def __init__(self, master: RedisServer, *lines: str) -> None:
+    def __init__(self, master: RedisServer) -> None:
         super().__init__()
         self._master = master
-        self._lines = lines
 
     def prepare(self) -> None:
         lines = [
@@ -31,7 +30,6 @@ class RedisSentinel(Server):
             f"sentinel monitor {SERVICE} {self._master.host} {self._master.port} 2",
             f"sentinel down-after-milliseconds {SERVICE} 500",
             f"sentinel failover-timeout {SERVICE} 2000",
-            *self._lines,
         ]
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
 
@@ -39,20 +37,17 @@ class RedisSentinel(Server):
         return [self.program, str(self.folder / "sentinel.conf")]
 
     def is_ready(self) -> bool:
-        return answers(self.port, b"PING\r\n", b"+PONG") or answers(self.port, b"PING\r\n", b"-NOAUTH")
+        return answers(self.port, b"PING\r\n", b"+PONG")
 
 
 class RedisSentinels:
-    """A master, its replica and their Sentinels.
+    """A master, its replica and their Sentinels."""
 
-    :param lines: more lines for the Sentinels' configuration.
-    """
-
-    def __init__(self, *lines: str) -> None:
+    def __init__(self) -> None:
         # A replica is served at once, not after the 5 s in which others might ask for the same.
         self.master = RedisServer("--repl-diskless-sync-delay", "0")
         self.replica = RedisServer("--replicaof", self.master.host, str(self.master.port))
-        self.sentinels = [RedisSentinel(self.master, *lines) for _ in range(3)]
+        self.sentinels = [RedisSentinel(self.master) for _ in range(3)]
         self._running = ExitStack()
 
     @property
