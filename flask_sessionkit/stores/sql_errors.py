@@ -43,7 +43,8 @@ def is_forbidden(error: DBAPIError) -> bool:
 
 def is_full(error: DBAPIError) -> bool:
     """Return whether there is no room for what was to be written."""
-    is_disk_full = _sqlite_code(error) in {10, 13}  # SQLITE_IOERR, as of a quota, and SQLITE_FULL
+    # SQLITE_FULL, and SQLITE_IOERR_WRITE where a file must not grow.
+    is_disk_full = getattr(error.orig, "sqlite_errorcode", 0) in {13, 778}
     return is_disk_full or _state(error) in _FULL or _number(error) in _FULL_BY_NUMBER
 
 
