@@ -218,8 +218,8 @@ local function with_seen(m, seen)
   return m:sub(1, 16) .. struct.pack('>d', seen) .. m:sub(25)
 end
 
--- Relative, in milliseconds: an absolute one would break where two clocks differ. At least one, so that an index of what
--- has ended has an expiry too; at most thirty years, since Redis refuses what it cannot add to its own time.
+-- Relative, in milliseconds: an absolute one would break where two clocks differ. At least one, so that an index of
+-- what has ended has an expiry too; at most thirty years, since Redis refuses what it cannot add to its own time.
 local function until_gone(at, now)
   return math.max(1, math.min(math.ceil((at - now + GRACE) * 1000), 1e12))
 end

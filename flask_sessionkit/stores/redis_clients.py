@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -43,7 +44,7 @@ class Server:
     :param name: for messages; holds no password.
     :param package: ``redis`` or ``valkey``.
     :param client: returns the client.
-    :param patience: seconds after which a call begins no further connection; ``None`` leaves that to the client.
+    :param patience: seconds after which a call asks no further server; ``None`` leaves that to the client.
     """
 
     def __init__(
@@ -86,13 +87,13 @@ class Server:
 
     def _begin(self) -> None:
         if self._patience is not None:
-            _call.may_connect_until = time.monotonic() + self._patience
+            _call.until = time.monotonic() + self._patience
 
 
 #: An option of ``execute_command``, ``redis.client.NEVER_DECODE``: ``decode_responses=True`` cannot read our bytes.
 _AS_BYTES: Final[Mapping[str, Any]] = {"NEVER_DECODE": []}
 
-#: When this thread's call begins no further connection.
+#: The time from which on this thread's call asks no further server.
 _call = threading.local()
 
 
@@ -280,7 +281,7 @@ class _Late:
 
 @cache
 def _in_time(kind: str) -> Any:
-    """Return a class of connections that are not begun when their call has waited long enough.
+    """Return a class of connections that begin nothing more when their call has waited long enough.
 
     :param kind: module and class of redis-py's own.
     """
@@ -289,11 +290,21 @@ def _in_time(kind: str) -> Any:
 
     class InTime(base):  # type: ignore[misc]  # chosen when it is needed
         def _connect(self) -> Any:
-            if time.monotonic() > getattr(_call, "may_connect_until", float("inf")):
-                raise TimeoutError("no time is left for another connection")
+            _check_time()
             return super()._connect()
 
+        def send_packed_command(self, *args: Any, **kwargs: Any) -> Any:
+            _check_time()
+            return super().send_packed_command(*args, **kwargs)
+
     return InTime
+
+
+def _check_time() -> None:
+    if time.monotonic() > getattr(_call, "until", math.inf):
+        from redis.exceptions import TimeoutError as DriversTimeoutError
+
+        raise DriversTimeoutError("no time is left to ask another server")
 
 
 # Reading a URL

@@ -653,6 +653,8 @@ def test_silent_nodes_of_a_cluster_keep_nobody_waiting(redis_cluster: RedisClust
     used, fresh = [RedisStore(redis_cluster.url, prefix=prefix) for _ in range(2)]
     record = a_record()
     used.create(record)
+    for number in range(1, 30):
+        used.create(a_record(number))  # so that each node has a connection
     for node in redis_cluster.nodes:
         node.freeze()
 
