@@ -22,7 +22,7 @@ from .identity import as_user_id
 from .interface import RETRY_AFTER, SessionKitInterface
 from .roster import Roster, SessionInfo
 from .secret_keys import fit_secrets
-from .store_urls import Site, make_store
+from .store_urls import Site, make_store, store_of_client
 from .stores.base import Store
 
 if TYPE_CHECKING:
@@ -173,6 +173,8 @@ class SessionKit:
         named = named if self._store is None else self._store
         if named is None or isinstance(named, str):
             return make_store("file:" if named is None else named, site)
+        if (store := store_of_client(named, site)) is not None:
+            return store
         if isinstance(named, type):
             raise ConfigError(
                 f"SESSIONKIT_STORE must be a URL or a store object, not the class {named.__name__}. "
@@ -181,11 +183,11 @@ class SessionKit:
         missing = [method for method in _METHODS if not callable(getattr(named, method, None))]
         if missing:
             raise ConfigError(
-                f"SESSIONKIT_STORE must be a URL or a store object; a {type(named).__name__} has no {missing[0]}(). "
-                'Use a URL such as "sqlite:///sessions.db".'
+                f"SESSIONKIT_STORE must be a URL, a store object or a client of Redis; a {type(named).__name__} has no "
+                f'{missing[0]}(). Use a URL such as "sqlite:///sessions.db".'
             )
-        store: Store = named
-        return store
+        made: Store = named
+        return made
 
     def _roster(self) -> Roster:
         return self._site().roster(current_app._get_current_object())  # type: ignore[attr-defined]  # the proxy's own

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .errors import ConfigError
 from .stores.base import Store
+from .stores.redis_clients import is_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,18 @@ def make_store(url: str, site: Site) -> Store:
             f"SESSIONKIT_STORE needs {error.name or error}, which is not installed: {redacted(url)!r}. "
             f"Run pip install '{_PACKAGES.get(error.name or '', error.name)}'."
         ) from error
+
+
+def store_of_client(thing: object, site: Site) -> Store | None:
+    """Return a store on a driver's client that the application made itself; ``None`` for anything else.
+
+    :raises ConfigError: a client that cannot work.
+    """
+    if not is_client(thing):
+        return None
+    from .stores.redis import RedisStore
+
+    return RedisStore(thing, prefix=site.prefix, timeout=site.timeout)
 
 
 def redacted(url: str) -> str:

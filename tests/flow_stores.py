@@ -23,8 +23,8 @@ EMBEDDED = ("memory", "files", "sqlite")
 SERVED = ("redis", "memcached", "postgresql", "mariadb")
 #: For ``pytest.fixture(params=...)``.
 SERVED_KINDS = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVED]
-#: All of them, for ``pytest.mark.parametrize`` and ``pytest.fixture``.
-KINDS = [*EMBEDDED, *SERVED_KINDS]
+#: All of them. What runs on one server runs the same under another version of Python, so that is tried once.
+KINDS = [*EMBEDDED, *(pytest.param(kind, marks=[getattr(pytest.mark, kind), pytest.mark.thorough]) for kind in SERVED)]
 
 #: Seconds. Threads of a race queue for one file, one row or a busy machine; the library's own half second is for
 #: requests of people.
@@ -97,10 +97,7 @@ def _keys_in_table(store: SQLAlchemyStore) -> list[str]:
 
 
 def _keys_on_server(store: Any) -> list[str]:
-    if type(store).__name__ == "RedisStore":
-        names = _names_in_redis(store)
-    else:
-        names = _names_in_memcached(store)
+    names = _names_in_redis(store) if type(store).__name__ == "RedisStore" else _names_in_memcached(store)
     ours = [name.removeprefix(store._prefix) for name in names if name.startswith(store._prefix)]
     return [key for key in ours if re.fullmatch("[0-9a-f]{64}", key)]
 

@@ -172,7 +172,7 @@ def test_a_class_of_stores_is_told_to_be_called() -> None:
 
 @pytest.mark.parametrize("wrong", [7, {}, object(), b"memory:", Path("/tmp")], ids=lambda wrong: type(wrong).__name__)
 def test_what_is_no_store_is_told(wrong: object) -> None:
-    assert "SESSIONKIT_STORE must be a URL or a store object; a " in refused(SESSIONKIT_STORE=wrong)
+    assert "SESSIONKIT_STORE must be a URL, a store object or a client of Redis; a " in refused(SESSIONKIT_STORE=wrong)
 
 
 def test_a_store_without_a_method_is_told_which() -> None:

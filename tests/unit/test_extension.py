@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_sessionkit import SessionKit, SessionKitError, StoreError, extension
+from flask_sessionkit import ConfigError, SessionKit, SessionKitError, StoreError, extension
 from flask_sessionkit.stores.base import Capability
 from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 from flask_sessionkit.testing.contract import NOW, a_record
 
@@ -144,3 +145,26 @@ def test_a_store_without_an_index_cannot_list() -> None:
 
     with app.app_context(), pytest.raises(SessionKitError, match="cannot list"):
         kit.sessions_of("alice")
+
+
+def test_a_client_of_redis_is_taken_as_it_is() -> None:
+    redis = pytest.importorskip("redis")
+    app = Flask("unit")
+    client = redis.Redis(port=1)
+    app.config.update(SECRET_KEY="x", TESTING=True, SESSIONKIT_STORE=client, SESSIONKIT_KEY_PREFIX="ours:")
+
+    kit = SessionKit(app)
+
+    with app.app_context():
+        assert isinstance(kit.store, RedisStore)
+        assert kit.store._key("0") == "ours:0"
+
+
+@pytest.mark.parametrize("make", [lambda redis: redis.asyncio.Redis(), lambda redis: redis.Redis().pipeline()])
+def test_a_client_that_is_none_is_refused(make: Any) -> None:
+    redis = pytest.importorskip("redis")
+    app = Flask("unit")
+    app.config.update(SECRET_KEY="x", TESTING=True)
+
+    with pytest.raises(ConfigError, match="Give it a Redis"):
+        SessionKit(app, store=make(redis))
