@@ -207,11 +207,13 @@ class FileStore:
         if name and not self._is_there(name.rpartition("/")[0]):
             return False
         path = f"{self._root}/{name}" if name else self._root
-        if not os.path.lexists(path):
+        try:
+            there = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):  # no other: what we may not look into is not absent
             return False
         if not name:
             self._refuse(_faults(self._root))
-        elif not stat.S_ISDIR(os.lstat(path).st_mode):
+        elif not stat.S_ISDIR(there.st_mode):
             self._refuse([f"{name} in {self._root} is not a folder of ours. Remove it."])
         if not name.startswith("owner/"):
             self._trusted.add(name)
