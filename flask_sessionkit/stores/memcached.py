@@ -139,7 +139,7 @@ class MemcachedStore:
         record = read.given()
         if touch_every is None or record.expires_at <= now or not touch_is_due(record.seen_at, now, touch_every):
             return record
-        return changed(record, seen_at=now, version=bytes(read)) if self.touch(record, now=now) else record
+        return changed(record, seen_at=now) if self.touch(record, now=now) else record
 
     def touch(self, record: Record, *, now: float) -> bool:
         """Write down that a live record, as a ``load`` gave it, was seen now; one trip.
@@ -148,7 +148,7 @@ class MemcachedStore:
             written. Then the idle window is shorter than it might be, and no session is hidden.
         :raises StoreError: the store cannot answer.
         """
-        read = record.version if isinstance(record.version, _VersionAsRead) else self._read(record.key)
+        read = _remembered(record.version, record.key) or self._read(record.key)
         if read is None or read != record.version or read.record.expires_at <= now:
             return False
         seen_at = max(settled(read.record.seen_at, now), now)
@@ -173,8 +173,8 @@ class MemcachedStore:
 
         One trip with the version that a ``load`` or a conflict gave, if its owner and its absolute end are the same.
         """
-        read = expected if isinstance(expected, _VersionAsRead) and expected.is_fresh else None
-        if read is None or read.record.key != record.key or read.record.expires_at <= now:
+        read = _remembered(expected, record.key)
+        if read is None or read.record.expires_at <= now:
             read = self._read(record.key)
         for _ in range(_ATTEMPTS):
             if read is None:
@@ -469,6 +469,13 @@ class _VersionAsRead(bytes):
 
     def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
         return bytes, (bytes(self),)
+
+
+def _remembered(version: Version | None, key: str) -> _VersionAsRead | None:
+    """Return what was read with a version, or ``None`` if it does not remember or is known to be out of date."""
+    if not isinstance(version, _VersionAsRead) or not version.is_fresh:
+        return None
+    return version if version.record.key == key else None
 
 
 def _packed(record: Record) -> bytes:

@@ -449,7 +449,8 @@ def test_a_touch_revives_nothing_and_moves_nothing_back(store: MemcachedStore) -
     record = a_record(seen_at=NOW + 30)
     store.create(record)
 
-    assert store.touch(loaded(store, record), now=NOW) is True
+    read = loaded(store, record)
+    assert [store.touch(read, now=NOW), store.touch(read, now=NOW)] == [True, True]
     assert store.load(record.key, now=NOW) == record
     assert store.touch(loaded(store, record), now=record.expires_at) is False
     assert store.load(record.key, now=NOW) == record
@@ -757,6 +758,21 @@ def test_the_largest_index_fits_and_is_listed(server: MemcachedServer, store: Me
 
     assert index_of(server) == memcached._MOST_ENTRIES
     assert {row.key for row in store.list_owner(OWNER, now=NOW)} == {record.key for record in records}
+
+
+def test_an_index_that_grew_too_large_for_its_server_hinders_no_login() -> None:
+    with a_server(*SMALL_ITEMS) as (server, store):
+        for count in range(1700, 0, -1):
+            index = memcached._ENTRY.pack(bytes(32), NOW + 1000) * count
+            said = told(server, b"set session:owner:%s 0 0 %d\r\n%s" % (OWNER.encode(), len(index), index))
+            if said == b"STORED\r\n":
+                break
+        entries = (memcached._ENTRY.pack(bytes.fromhex(a_key(number)), NOW + 1000) for number in range(1, count + 1))
+        put(server, f"session:owner:{OWNER}", b"".join(entries))
+
+        assert store.create(a_record(0)) is True
+        assert loaded(store, a_record(0)).owner == OWNER
+        assert index_of(server) == count
 
 
 def test_a_longer_life_is_noted_in_the_index(server: MemcachedServer, store: MemcachedStore) -> None:
