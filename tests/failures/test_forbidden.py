@@ -103,6 +103,9 @@ def redis_that_wants_a_password() -> Iterator[Ban]:
 
 # Databases.
 
+#: By whether what was stored can be read.
+SAYS = {True: "forbids this", False: "lets us in"}
+
 
 @contextmanager
 def postgresql_user(server: PostgreSQLServer, forbid: str, permit: str, *, can_read: bool = True) -> Iterator[Ban]:
@@ -251,7 +254,7 @@ def sqlite_file(folder: Path, *, of_folder: int, of_files: int, can_read: bool) 
             store._engine.dispose()
             set_modes_again(folder)
 
-        yield Ban(store, forbid, permit, "forbids this" if can_read else "lets us in", can_read)
+        yield Ban(store, forbid, permit, SAYS[True], can_read)
 
 
 def sqlite_read_only(folder: Path) -> Any:
