@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from .sql_errors import is_broken_connection, is_lost_race
+from .sql_errors import is_lost_race
 from .sqlite_file import is_sqlite, sync_less_often_in_wal
 
 T = TypeVar("T")
@@ -56,9 +56,9 @@ class Connections:
         """Do one statement's work; again where its connection was broken (once), or where it lost a race.
 
         A server that was restarted has broken all connections of the pool: SQLAlchemy takes none of them again. After
-        a timeout nothing is repeated. Its connection is closed, but the server may carry the statement out later, as
-        when it waited for somebody's lock. That is harmless: a write is bound to the version that it replaces, or to
-        a key that nobody holds yet.
+        a timeout nothing is repeated, as no time is left. Its connection is closed, but the server may carry the
+        statement out later, as when it waited for somebody's lock. That is harmless: a write is bound to the version
+        that it replaces, or to a key that nobody holds yet.
 
         :param lost: takes the errors after which it is not known whether the work was done.
         :param is_hurried: whether a request waits for it.
@@ -79,7 +79,7 @@ class Connections:
                     raise
                 if is_lost_race(error):
                     time.sleep(random.uniform(0, _JITTER))  # noqa: S311  # keeps two apart, and hides nothing
-                elif is_broken_connection(error) and not is_repeated:
+                elif error.connection_invalidated and not is_repeated:
                     is_repeated = True
                     if lost is not None:
                         lost.append(error)

@@ -19,17 +19,6 @@ _FULL: frozenset[object] = frozenset({"53100"})
 _FULL_BY_NUMBER: frozenset[object] = frozenset({1021, 1114})
 
 
-def is_out_of_time(error: DBAPIError) -> bool:
-    """Return whether it was we who waited no longer."""
-    reason = error.orig and (error.orig.__cause__ or error.orig.__context__)
-    return isinstance(reason, TimeoutError)
-
-
-def is_broken_connection(error: DBAPIError) -> bool:
-    """Return whether the connection was cut, so that a fresh one may answer."""
-    return error.connection_invalidated and not is_out_of_time(error)
-
-
 def is_lost_race(error: DBAPIError) -> bool:
     """Return whether the database undid the statement in favour of another: a deadlock, or its like."""
     return _state(error) in _LOST_RACES or _number(error) in _LOST_RACES_BY_NUMBER

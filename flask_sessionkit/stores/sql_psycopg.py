@@ -64,5 +64,5 @@ def _within(seconds: float, steps: Generator[Any, Any, T]) -> Generator[Any, Any
             result: T = end.value
             return result
         if time.monotonic() >= deadline:
-            raise NoAnswer(f"no answer within {seconds:g} s") from TimeoutError()
+            raise NoAnswer(f"no answer within {seconds:g} s")
         ready = yield wanted
