@@ -60,7 +60,7 @@ def _run(program: str, bytecode: str) -> tuple[float, str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = bytecode
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(  # noqa: S603  # programs of this file
+    done = subprocess.run(
         [sys.executable, "-c", program], check=True, env=environment, capture_output=True, text=True
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -68,7 +68,7 @@ def _run(program: str, bytecode: str) -> tuple[float, str]:
 
 
 def _runs(program: str) -> bool:
-    return subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL).returncode == 0  # noqa: S603  # the same
+    return subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL).returncode == 0
 
 
 if __name__ == "__main__":

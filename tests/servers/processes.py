@@ -15,8 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Self
 
-import pytest
-
 HOST = "127.0.0.1"
 #: Seconds that a server may take to be ready; it takes 0.02 to 2 on a quiet machine.
 _PATIENCE = 60.0
@@ -163,6 +161,8 @@ def need(kind: type[Server]) -> None:
 
 def lacking(what: str) -> None:
     """Skip a test for something that this machine has not; in CI that is a failure."""
+    import pytest  # benchmarks start servers without it
+
     if os.environ.get("SESSIONKIT_REQUIRE") == "all":
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
