@@ -265,7 +265,10 @@ def _cluster(address: _Address, timeout: float) -> Callable[[], Any]:
 
 
 class _Late:
-    """A client that connects when it is made, so it is made at its first use, and again after a fork."""
+    """A client that connects when it is made, so it is made at its first use.
+
+    It is made again after a fork: its locks may be held by threads that the child has not.
+    """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

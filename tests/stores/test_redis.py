@@ -7,11 +7,13 @@ import datetime as dt
 import ipaddress
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +40,7 @@ from flask_sessionkit.testing.contract import (
     a_version,
 )
 from flask_sessionkit.testing.interleaving import Crash
+from flask_sessionkit.testing.processes import forked
 
 redis = pytest.importorskip("redis")
 pytestmark = pytest.mark.redis
@@ -551,13 +554,15 @@ def test_a_session_whose_end_moved_is_listed_once(store: RedisStore) -> None:
 
 
 def test_a_list_goes_on_past_any_number_of_dead_entries(store: RedisStore) -> None:
-    keys = sorted(a_key(number) for number in range(1200))
-    for key in keys[:-1]:
+    keys = sorted(a_key(number) for number in range(1040))
+    live = [*keys[:2], keys[-1]]
+    for key in keys:
         store.create(a_record(key=key))
-        store.delete(key)
-    store.create(a_record(key=keys[-1]))
+        if key not in live:
+            store.delete(key)
 
-    assert [row.key for row in store.list_owner(OWNER, now=NOW, limit=1)] == [keys[-1]]
+    assert [row.key for row in store.list_owner(OWNER, now=NOW, limit=3)] == live
+    assert [row.key for row in store.list_owner(OWNER, now=NOW, limit=1, after=live[1])] == live[2:]
 
 
 class DyingCluster(redis.RedisCluster):
@@ -622,6 +627,20 @@ def test_on_a_cluster_a_change_costs_one_command_unless_the_list_changes(
     assert costs == [2, 1, 1, 3, 1, 3]
 
 
+def test_a_forked_child_has_a_cluster_client_of_its_own(redis_cluster: RedisCluster, prefix: str) -> None:
+    """The locks of its parent's may be held by threads that the child has not."""
+    store = RedisStore(redis_cluster.url, prefix=prefix)
+    use_all(store)
+    parents = store._server._client()
+    assert store._server._client() is parents
+
+    def work() -> None:
+        assert store._server._client() is not parents
+        use_all(store, first=10)
+
+    forked(work)()
+
+
 # A server that fails
 
 
@@ -667,6 +686,25 @@ def test_silent_nodes_of_a_cluster_keep_nobody_waiting(redis_cluster: RedisClust
         for node in redis_cluster.nodes:
             node.thaw()
     assert [store.load(record.key, now=NOW) for store in (used, fresh)] == [record, record]
+
+
+@pytest.mark.parametrize("url", ["redis+cluster://{}", "redis+sentinel://{}/main"])
+def test_hosts_that_let_nobody_in_keep_nobody_waiting(url: str) -> None:
+    """As behind a firewall that drops what it does not like: not even a connection comes about."""
+    with ExitStack() as stack:
+        places = []
+        for _ in range(5):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            for _ in range(3):  # the line is full then
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(listener.getsockname())
+            places.append("{}:{}".format(*listener.getsockname()))
+
+        seconds, error = took(lambda: RedisStore(url.format(",".join(places))).load(a_key(0), now=NOW))
+
+    assert error is not None
+    assert 0.4 < seconds < 1.5
 
 
 def test_silent_sentinels_keep_nobody_waiting(redis_sentinels: RedisSentinels, prefix: str) -> None:
