@@ -66,6 +66,14 @@ def logout() -> dict[str, Any]:
     return {}
 
 
+@app.get("/sessions")
+def sessions() -> dict[str, Any]:
+    """Count the sessions of whoever asks, and those of them that this is."""
+    user = current_user_id()
+    infos = [] if user is None else kit.sessions_of(user)
+    return _told() | {"current": sum(info.current for info in infos)}
+
+
 def _told() -> dict[str, Any]:
     return {
         "user": current_user_id(),
