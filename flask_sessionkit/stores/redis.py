@@ -167,7 +167,22 @@ class RedisStore:
             first, size = _behind(keys[-1]), 1000
 
     def _packed_of(self, keys: list[str]) -> list[bytes | None]:
-        return self._server.call_all(("HGET", self._key(key), "m") for key in keys) if keys else []
+        try:
+            return self._server.call_all(("HGET", self._key(key), "m") for key in keys) if keys else []
+        except self._server.errors as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+        # Somebody put another kind of key in a session's place, which must not hide all others of its user.
+        return [self._packed_unless_foreign(key) for key in keys]
+
+    def _packed_unless_foreign(self, key: str) -> bytes | None:
+        try:
+            packed: bytes | None = self._server.call("HGET", self._key(key), "m")
+        except self._server.errors as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            return None
+        return packed
 
 
 class _Script:
