@@ -60,9 +60,7 @@ def _run(program: str, bytecode: str) -> tuple[float, str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = bytecode
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, env=environment, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), done.stdout
 

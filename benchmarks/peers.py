@@ -196,6 +196,31 @@ def flask_session_sqlite(file: Path, *, refresh: bool) -> Subject:
     return _flask_session(refresh, app, SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=db)
 
 
+def flask_session_on(kind: str, url: str, folder: Path) -> Subject:
+    """Return Flask-Session, signed out, where ``SESSIONKIT_STORE`` would have ours: redis, memcached, sql or files."""
+    from flask_session import Session
+
+    app = _flask(SECRET_KEY=SECRET)
+    if kind == "redis":
+        import redis
+
+        app.config.update(SESSION_TYPE="redis", SESSION_REDIS=redis.from_url(url))
+    elif kind == "memcached":
+        from pymemcache import PooledClient
+
+        app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=PooledClient(url.partition("://")[2]))
+    elif kind == "sql":
+        from flask_sqlalchemy import SQLAlchemy
+
+        app.config.update(SQLALCHEMY_DATABASE_URI=url)
+        app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=SQLAlchemy(app))
+    else:
+        cache = FileSystemCache(str(folder / "peer"), threshold=0)
+        app.config.update(SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
+    Session(app)
+    return Subject(app)
+
+
 #: What our store asks of a SQLite file. Peers are given it too, so that waits for the disk are not what is compared.
 _SQLITE = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 

@@ -181,7 +181,8 @@ _PACKAGES = {
     "sqlalchemy": "flask-sessionkit[sqlalchemy]",
     "redis": "flask-sessionkit[redis]",
     "pymemcache": "flask-sessionkit[memcached]",
-    "psycopg": "psycopg[binary]",
+    "psycopg": "flask-sessionkit[postgresql]",
+    "pymysql": "flask-sessionkit[mariadb]",
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",
 }

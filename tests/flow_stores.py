@@ -113,13 +113,19 @@ def _names_in_redis(store: Any) -> list[str]:
 
 
 def _names_in_memcached(store: Any) -> list[str]:
-    names: list[str] = []
-    for host, port in store._addresses:
-        with closing(create_connection((host, port), timeout=PATIENCE)) as connection:
-            connection.sendall(b"lru_crawler metadump all\r\n")
-            with connection.makefile() as lines:
-                for line in lines:
-                    if line.startswith(("END", "ERROR", "BUSY")):
-                        break
-                    names.append(unquote(line.split()[0].removeprefix("key=")))
+    return [name for host, port in store._addresses for name in _names_on_node(host, port)]
+
+
+def _names_on_node(host: str, port: int) -> list[str]:
+    """Ask one server for all keys; it walks for one asker at a time, and tells others that it is busy."""
+    with closing(create_connection((host, port), timeout=PATIENCE)) as connection, connection.makefile() as lines:
+        names: list[str] = []
+        connection.sendall(b"lru_crawler metadump all\r\n")
+        for line in lines:
+            if line.startswith("BUSY"):
+                connection.sendall(b"lru_crawler metadump all\r\n")
+            elif line.startswith("END"):
+                break
+            else:
+                names.append(unquote(line.split()[0].removeprefix("key=")))
     return names

@@ -8,4 +8,9 @@ from .processes import free_port as free_port
 from .processes import lacking as lacking
 from .processes import need as need
 from .proxy import Proxy as Proxy
+from .redis import Redis62 as Redis62
 from .redis import RedisServer as RedisServer
+from .redis import ValkeyServer as ValkeyServer
+from .redis_cluster import RedisCluster as RedisCluster
+from .redis_sentinel import RedisSentinel as RedisSentinel
+from .redis_sentinel import RedisSentinels as RedisSentinels

@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from . import MariaDBServer, MemcachedServer, PostgreSQLServer, RedisServer, need
+from . import (
+    MariaDBServer,
+    MemcachedServer,
+    PostgreSQLServer,
+    Redis62,
+    RedisCluster,
+    RedisSentinel,
+    RedisSentinels,
+    RedisServer,
+    ValkeyServer,
+    need,
+)
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +25,34 @@ def redis_server() -> Iterator[RedisServer]:
     need(RedisServer)
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_62() -> Iterator[RedisServer]:
+    with Redis62() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[RedisServer]:
+    need(ValkeyServer)
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    need(RedisServer)
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_sentinels() -> Iterator[RedisSentinels]:
+    need(RedisServer)
+    need(RedisSentinel)
+    with RedisSentinels() as sentinels:
+        yield sentinels
 
 
 @pytest.fixture(scope="session")

