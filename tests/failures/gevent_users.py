@@ -18,7 +18,7 @@ from flow_stores import open_store  # noqa: E402  # the same
 
 from flask_sessionkit.testing import FrozenClock  # noqa: E402  # the same
 
-USERS = 200
+USERS = 120
 VISITS = 3
 #: Seconds: a late answer takes 0.15, and the store itself would wait for it.
 IMPATIENCE = 0.05
