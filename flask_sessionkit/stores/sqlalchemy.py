@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 from sqlalchemy import URL, Connection, CursorResult, Engine, Executable, MetaData, inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from ..errors import ConfigError, StoreError
+from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import GRACE, Capability, settled, touch_is_due
 from .sql_connections import Connections
@@ -80,7 +80,7 @@ class SQLAlchemyStore:
     :param connect_args: more for the driver, as for ``sqlalchemy.create_engine``: a certificate, or, for psycopg with
         no pooler of transactions between, ``{"prepare_threshold": 5}``, which makes a statement a quarter faster.
     :raises ConfigError: no database URL, an unknown dialect, SQLite in memory, or an asynchronous driver; of a URL that
-        a function returns it is a ``StoreError`` at the first use.
+        a function returns, at the first use.
     :raises ImportError: the driver is not installed.
     """
 
@@ -109,7 +109,7 @@ class SQLAlchemyStore:
     def url(self) -> URL:
         """The database, its SQLite path made absolute.
 
-        :raises StoreError: the function that was to return it cannot, or returned what can never work.
+        :raises ConfigError: the function that was to return it cannot, or returned what can never work.
         """
         return self._connections.url
 
@@ -117,7 +117,7 @@ class SQLAlchemyStore:
     def capabilities(self) -> Capability:
         """What this store can do; a SQLite file is of one machine.
 
-        :raises StoreError: see ``url``.
+        :raises ConfigError: see ``url``.
         """
         kept = Capability.INDEX | Capability.PURGE | Capability.DURABLE
         if self._connections.is_sqlite:
@@ -215,10 +215,7 @@ class SQLAlchemyStore:
         if self._opened is None:
             with self._opening.setdefault(os.getpid(), threading.Lock()):
                 if self._opened is None:
-                    try:
-                        self._opened = self._open(self._url() if callable(self._url) else self._url)
-                    except ConfigError as error:
-                        raise StoreError(str(error)) from error
+                    self._opened = self._open(self._url() if callable(self._url) else self._url)
         return self._opened
 
     def _open(self, url: str | URL) -> Connections:
