@@ -216,7 +216,7 @@ class Visit:
                 return self._saved(draft, update.found, before, data)
             found = _live(update)
             if found is not None:
-                self._wait()
+                found = self._try_again_on(found)
         return Farewell()
 
     def _saved(
@@ -353,10 +353,10 @@ class Visit:
                 self._found = update.found
                 self._is_emptied = not merged
                 break
-            found = _live(update)
+            current = _live(update)
+            found = current and self._try_again_on(current)
             if found is None:
                 raise _ended_meanwhile()
-            self._wait()
         if self._retrying_since is not None:
             # What the view does next is no retry.
             self._spent, self._retrying_since = self._clock.elapsed() - self._retrying_since, None
@@ -450,8 +450,7 @@ class Visit:
                 if self._backend.end(current, reason, now=now).outcome is Outcome.OK:
                     self._tell_end(reason, _contents(old).user)
                 return None
-            old = current
-            self._wait()
+            old = self._try_again_on(current) or current  # one that has ended is met at the next attempt
             if merge is not None:
                 merge(old)
 
@@ -474,11 +473,24 @@ class Visit:
     def _stamp(self, login: Login) -> str | None:
         return self._circumstances.rules.stamp(login.user) if login.stamp is None else login.stamp
 
-    def _wait(self) -> None:
-        elapsed = self._clock.elapsed()
+    def _try_again_on(self, found: Found) -> Found | None:
+        """Return a session to try again on, or ``None`` if it has ended.
+
+        The first time that is what the conflict showed, at once and without another load. After that others write
+        without a pause, and what was read before ours is outdated when it ends: 8 processes on one session met the end
+        of their budget in up to 58 of 1,672 writes. What is read after the pause is written to a trip later.
+
+        :raises SessionConflict: the budget is spent.
+        """
         if self._retrying_since is None:
-            self._retrying_since = elapsed - self._spent
-        spent = elapsed - self._retrying_since
+            self._retrying_since = self._clock.elapsed() - self._spent
+            return found
+        self._pause(self._retrying_since)
+        current = self._backend.load_key(found.key, now=self._clock.now(), token=found.token)
+        return _live(Update(Outcome.CONFLICT, current))
+
+    def _pause(self, since: float) -> None:
+        spent = self._clock.elapsed() - since
         if spent > _BUDGET:
             raise SessionConflict(
                 f"Others changed this session without a pause for {_BUDGET:g} s. Nothing was saved; send it again."
