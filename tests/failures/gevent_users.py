@@ -20,8 +20,8 @@ from flask_sessionkit.testing import FrozenClock  # noqa: E402  # the same
 
 USERS = 120
 VISITS = 3
-#: Seconds: a late answer takes 0.15, and the store itself would wait for it.
-IMPATIENCE = 0.05
+#: Seconds: a late answer takes 0.3, and the store itself would wait for it.
+IMPATIENCE = 0.1
 
 
 def main(kind: str, folder: str) -> None:

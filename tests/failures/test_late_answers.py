@@ -61,7 +61,7 @@ def test_a_late_answer_is_never_served_to_another(
 
     assert wrong == []
     assert next(answers) > 23 * 100, "a hundred answers were not late"
-    assert statuses.count(200) > 1000
+    assert statuses.count(200) > 500
     assert all(patient.seen(tokens[name]).user == name for name in names)
 
 
@@ -93,7 +93,7 @@ def in_threads(names: list[str], visit: Callable[[str], None]) -> None:
 def test_the_answer_to_a_killed_greenlet_is_never_served_to_another(kind: str, folder: Path, wire: Proxy) -> None:
     """ST-13, cancelled: a timeout of gevent's ends a greenlet in the middle of a call of the store."""
     answers = itertools.count(1)
-    wire.delay = lambda: 0.15 if next(answers) % 5 == 0 else 0.0
+    wire.delay = lambda: 0.3 if next(answers) % 5 == 0 else 0.0
 
     done = subprocess.run(
         [sys.executable, str(Path(__file__).parent / "gevent_users.py"), kind, str(folder)],
@@ -107,4 +107,4 @@ def test_the_answer_to_a_killed_greenlet_is_never_served_to_another(kind: str, f
     told = json.loads(done.stdout)
     assert told["wrong"] == []
     assert told["killed"] > 20, "nobody was killed"
-    assert told["answered"] > 100
+    assert told["answered"] > 20
