@@ -380,7 +380,7 @@ def _message(name: str, error: Exception) -> str:
     kind, text = type(error).__name__, str(error)
     if kind == "OutOfMemoryError":
         return f"The Redis server {name} is full. Raise its maxmemory, or keep less in it; nothing was saved."
-    if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or text.startswith("NOAUTH"):
+    if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or re.search("NOAUTH|NOPERM|can't run this command", text):
         return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
     if kind == "BusyLoadingError":
         return f"The Redis server {name} is still loading its data. Wait until it is ready."

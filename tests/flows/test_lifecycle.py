@@ -39,7 +39,8 @@ from flask_sessionkit import (
     logout_user,
     logout_view,
 )
-from flask_sessionkit.testing import PausingStore, in_thread
+from flask_sessionkit.stores.base import Capability
+from flask_sessionkit.testing import Crash, PausingStore, in_thread
 from flask_sessionkit.tokens import key_of, new_token
 
 START = 1_700_000_000.0
@@ -90,11 +91,11 @@ def test_a_read_costs_one_call(site: Site) -> None:
     assert costs(site, token, lambda: [session["cart"], session.user_id, len(session)]) == {"load": 1}
 
 
-def test_a_due_touch_costs_one_call_more(site: Site) -> None:
+def test_a_due_touch_costs_one_call_more_unless_it_is_part_of_the_load(site: Site) -> None:
     token = site.token(put(cart=1))
     site.clock.tick(60)
 
-    assert costs(site, token, look) == {"load": 2}
+    assert costs(site, token, look) == {"load": 1 if Capability.TOUCH_ON_LOAD in site.store.capabilities else 2}
     assert costs(site, token, look) == {"load": 1}
 
 
@@ -1133,6 +1134,31 @@ def test_lowering_the_idle_timeout_applies_at_once(make_site: MakeSite) -> None:
 
     assert lowered.ask(token, both(look, ended_because)).value == "idle"
     assert make_site().seen(token) == NOBODY
+
+
+def test_a_lowered_idle_timeout_is_not_lengthened_by_who_dies_on_finding_out(make_site: MakeSite) -> None:
+    """TO-06: the touch of a load comes before the verdict, and after it nobody may be there to end the session."""
+    before = make_site()
+    token = before.token(login("ann"))
+    lowered = make_site(SESSIONKIT_IDLE_TIMEOUT=300, SESSIONKIT_TOUCH_INTERVAL=30)
+    lowered.clock.tick(300)
+    pausing(lowered).crash("replace")
+
+    with pytest.raises(Crash):
+        lowered.ask(token, look)
+
+    assert before.ask(token, lambda: session.seen_at, path="/passive").value == START
+    assert lowered.seen(token) == NOBODY
+
+
+def test_a_permanent_session_is_touched_past_the_idle_timeout_of_others(make_site: MakeSite) -> None:
+    """Its own limit is known only after the load: the touch is then a call of its own."""
+    site = make_site(PERMANENT_SESSION_LIFETIME=7200)
+    token = site.token(both(login("ann"), lambda: setattr(session, "permanent", True)))
+
+    for _ in range(5):
+        site.clock.tick(7000)
+        assert site.seen(token).user == "ann"
 
 
 def test_lowering_the_absolute_timeout_applies_at_once(make_site: MakeSite) -> None:
