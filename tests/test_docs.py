@@ -31,12 +31,13 @@ from flask_sessionkit.config import read_settings
 from flask_sessionkit.store_urls import Site, make_store
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from flask_sessionkit.testing import FrozenClock, StoreContract
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = sorted((ROOT / "docs").glob("*.rst"))
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.rst") if "_build" not in path.parts)
 MARKDOWN = sorted(ROOT.glob("*.md"))
 CONF = runpy.run_path(str(ROOT / "docs" / "conf.py"))
 
@@ -292,11 +293,18 @@ def test_the_environments_that_tox_is_asked_for_exist() -> None:
 
 def test_what_pip_is_asked_for_exists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    installs = " ".join(command for command in COMMANDS if "pip install" in command) + README + page("stores")
+    installs = " ".join(command for command in COMMANDS if "pip install" in command) + README + page("stores/index")
 
     assert set(re.findall(r"'\.\[(\w+)\]'", installs)) <= project["project"]["optional-dependencies"].keys()
     assert set(re.findall(r"--group (\w+)", installs)) <= project["dependency-groups"].keys()
     assert all((ROOT / name).is_file() for name in re.findall(r"-r (\S+)", installs))
+
+
+def test_the_benchmarks_that_figures_come_from_exist() -> None:
+    named = {name for path in PAGES for name in re.findall(r"python -m (benchmarks\.\w+)", path.read_text("utf-8"))}
+
+    assert len(named) > 3
+    assert [name for name in named if not (ROOT / (name.replace(".", "/") + ".py")).is_file()] == []
 
 
 def test_the_readme_has_one_command_for_the_tests_and_one_for_the_example() -> None:
@@ -408,22 +416,34 @@ def test_each_setting_says_what_happens_at_the_edges() -> None:
 
 def columns(capabilities: Capability) -> list[str]:
     powers = (Capability.SHARED, Capability.DURABLE, Capability.INDEX)
-    return ["yes" if power in capabilities else "no" for power in powers] + [
-        "no" if Capability.PURGE in capabilities else "yes"
-    ]
+    shared, durable, lists = ("yes" if power in capabilities else "no" for power in powers)
+    if Capability.INDEX_BEST_EFFORT in capabilities:
+        lists = "partly"
+    return [shared, durable, lists, "no" if Capability.PURGE in capabilities else "yes"]
 
 
 def rows() -> dict[str, list[list[str]]]:
     """Return what the README and the page say of the store that a URL names."""
     found: dict[str, list[list[str]]] = {}
-    for url, cells in re.findall(r"^\| `(\w+:[^`]*)`[^|]*\|(.*)\|$", README, re.M):
+    for url, cells in re.findall(r"^\| `([\w+]+:[^`]*)`[^|]*\|(.*)\|$", README, re.M):
         found.setdefault(url, []).append([cell.split()[0].strip(",") for cell in cells.split("|")])
-    for url, cells in re.findall(r"^``(\w+:[^`]*)``  +((?:yes|no).*)$", page("stores"), re.M):
+    for url, cells in re.findall(r"^``([\w+]+:[^`]*)`` +((?:yes|no).*)$", page("stores/index"), re.M):
         found.setdefault(url, []).append(cells.split())
     return found
 
 
-@pytest.mark.parametrize("url", ["file:", "sqlite:///sessions.db", "memory:"])
+IN_TABLES = [
+    "file:",
+    "sqlite:///sessions.db",
+    "postgresql+psycopg://user:word@host/db",
+    "mysql+pymysql://user:word@host/db",
+    "redis://host:6379/0",
+    "memcached://host:11211,other:11211",
+    "memory:",
+]
+
+
+@pytest.mark.parametrize("url", IN_TABLES)
 def test_the_tables_tell_what_a_store_can_do(url: str, tmp_path: Path) -> None:
     store = make_store(url, Site(tmp_path, timeout=0.5, prefix="session:", database=lambda _: None))
 
@@ -431,7 +451,53 @@ def test_the_tables_tell_what_a_store_can_do(url: str, tmp_path: Path) -> None:
 
 
 def test_the_tables_have_no_other_store() -> None:
-    assert rows().keys() == {"file:", "sqlite:///sessions.db", "memory:"}
+    assert list(rows()) == IN_TABLES
+
+
+# The pages about the stores.
+
+
+def urls(text: str) -> set[str]:
+    """Return the URLs of stores that a page shows, and those that it sets."""
+    shown = re.findall(r"``((?:rediss?|unix|memcached|sqlalchemy)(?:\+\w+)?:[^`\s]*)``", text)
+    is_set = re.findall(r'SESSIONKIT_STORE"\] = "([^"]+)"', text)
+    return {url for url in shown + is_set if not url.endswith("://")}
+
+
+URLS = sorted(set[str]().union(*(urls(path.read_text("utf-8")) for path in PAGES)))
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_every_url_on_a_page_names_a_store(url: str, tmp_path: Path) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.touch()
+
+    store = make_store(
+        re.sub(r"/etc/ssl/[\w-]+\.pem", str(certificate), url),
+        Site(tmp_path, timeout=0.5, prefix="session:", database=lambda _: "sqlite:///shop.db"),
+    )
+
+    assert store.capabilities
+
+
+def test_there_are_many_urls() -> None:
+    assert len(URLS) > 10
+
+
+def test_the_page_about_redis_names_the_rights_that_are_tested() -> None:
+    rule = r"ACL SETUSER (sessions on .*?)\n\n"
+
+    [on_page] = re.findall(rule, page("stores/redis"), re.S)
+    [tested] = re.findall(rule, RedisStore.__doc__ or "", re.S)
+
+    assert on_page.split() == tested.split()
+
+
+def test_each_extra_is_on_the_page() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [table] = re.findall(r"^extra  .*?\n=.*?\n(.*?)\n=", page("stores/index"), re.M | re.S)
+
+    assert set(re.findall(r"^``(\w+)``", table, re.M)) == set(project["project"]["optional-dependencies"])
 
 
 # Words.
