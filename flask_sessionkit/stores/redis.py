@@ -376,11 +376,15 @@ def _behind(key: str) -> bytes:
     return b"(" + bytes.fromhex(key) + b"\xff" * 8
 
 
+#: How a server and, from Redis 7.0 on, one of its scripts say that a user may not.
+_is_forbidden: Final = re.compile("NOAUTH|NOPERM|can't run this command").search
+
+
 def _message(name: str, error: Exception) -> str:
     kind, text = type(error).__name__, str(error)
     if kind == "OutOfMemoryError":
         return f"The Redis server {name} is full. Raise its maxmemory, or keep less in it; nothing was saved."
-    if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or re.search("NOAUTH|NOPERM|can't run this command", text):
+    if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or _is_forbidden(text):
         return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
     if kind == "BusyLoadingError":
         return f"The Redis server {name} is still loading its data. Wait until it is ready."

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _INTERVAL = 0.1
 
 
-class NoAnswer(psycopg.OperationalError):
+class NoAnswer(psycopg.OperationalError, TimeoutError):
     """The server did not answer in time; its connection is closed."""
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
+    Delete,
     Double,
+    Insert,
+    Select,
     Table,
+    Update,
     and_,
     bindparam,
     case,
@@ -41,20 +46,22 @@ class Statements:
         lives = row.expires_at > now
         ended = row.expires_at < cutoff
 
-        self.load = select(row.key, row.payload, *fields).where(is_this)
-        self.insert = insert(table).values(new)
-        self.delete = delete(table).where(is_this)
+        self.load: Final[Select[Any]] = select(row.key, row.payload, *fields).where(is_this)
+        self.insert: Final[Insert] = insert(table).values(new)
+        self.delete: Final[Delete] = delete(table).where(is_this)
 
         behind = or_(row.seen_at < now, row.seen_at > far)
         until = _earlier(now + row.idle, row.absolute_at)
         touched = update(table).where(is_this, lives).values(seen_at=now, expires_at=until)
-        self.touch = touched.where(is_expected, behind)
+        self.touch: Final[Update] = touched.where(is_expected, behind)
 
         # PostgreSQL does both at once. Another's write that the touch waits for is in what it returns; where it turns
         # out not to be due then, the record comes back as it was when the statement began.
         due = and_(now - row.seen_at >= every, now - row.seen_at < within, row.seen_at < now)
         done = touched.where(or_(due, row.seen_at > far)).returning(row.key, row.payload, *fields).cte("touched")
-        self.load_and_touch = select(done).union_all(self.load.where(~exists().select_from(done)))
+        self.load_and_touch: Final[CompoundSelect[Any]] = select(done).union_all(
+            self.load.where(~exists().select_from(done))
+        )
 
         # MariaDB reads in a SET what the same SET wrote before: fed its own result, this gives that result again.
         seen_at = case(
@@ -64,14 +71,14 @@ class Statements:
         )
         until = _earlier(seen_at + new[row.idle], new[row.absolute_at])
         written = {column: new[column] for column in [row.payload, *fields]}
-        self.overwrite = (
+        self.overwrite: Final[Update] = (
             update(table)
             .where(row.key == new[row.key], lives)
             .values(written | {row.seen_at: seen_at, row.expires_at: until})
         )
-        self.replace = self.overwrite.where(is_expected)
+        self.replace: Final[Update] = self.overwrite.where(is_expected)
 
-        self.list = (
+        self.list: Final[Select[Any]] = (
             select(row.key, *fields)
             .where(row.owner == bindparam("this_owner"), row.key > bindparam("after"), lives)
             .order_by(row.key)
@@ -79,9 +86,11 @@ class Statements:
         )
         # MariaDB takes a LIMIT there only two levels deep; and it would read, and lock, the whole table for the IN.
         due_keys = select(row.key).where(ended).order_by(row.expires_at).limit(bindparam("most")).subquery("due")
-        self.purge = delete(table).where(row.key.in_(select(due_keys.c.key)), ended)
-        self.purge_by_join = delete(table).where(row.key == due_keys.c.key, ended)  # not SQL's standard, nor SQLite's
-        self.count_ended = select(func.count()).select_from(table).where(ended)
+        self.purge: Final[Delete] = delete(table).where(row.key.in_(select(due_keys.c.key)), ended)
+        self.purge_by_join: Final[Delete] = delete(table).where(
+            row.key == due_keys.c.key, ended
+        )  # not SQL's standard, nor SQLite's
+        self.count_ended: Final[Select[int]] = select(func.count()).select_from(table).where(ended)
 
 
 def record_of(key: str, payload: Any, *fields: Any) -> Record | None:

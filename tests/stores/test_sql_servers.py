@@ -207,6 +207,20 @@ def test_a_server_that_answers_after_five_seconds_is_as_good_as_silent(behind: S
     assert seconds_until_error(lambda: behind.load(a_key(0), now=NOW)) < LONGEST
 
 
+def test_a_late_answer_ends_its_own_connection_and_no_other(behind: SQLAlchemyStore, proxy: Proxy) -> None:
+    behind.create(a_record())
+    fill_pool(behind)
+    delays = iter([2.0])
+    proxy.delay = lambda: next(delays, 0.0)
+    proxy.reset()
+
+    with pytest.raises(StoreError):
+        behind.load(a_key(0), now=NOW)
+    fill_pool(behind)
+
+    assert proxy.connections == 1
+
+
 def test_a_late_answer_is_nobody_elses(behind: SQLAlchemyStore, proxy: Proxy) -> None:
     behind.create(a_record(1))
     proxy.delay = 0.8
