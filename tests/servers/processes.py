@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -186,14 +188,27 @@ def lacking(what: str) -> None:
 def free_port() -> int:
     """Return a port that nobody listens on, below those that the system gives to clients.
 
-    Redis Cluster takes the one 10,000 above as well, so it ends at 32,000.
+    Redis Cluster takes the one 10,000 above as well, so it ends at 32,000. It is this process's until that ends: a test
+    in another one, given the same port before either server listens, would be answered by the wrong server.
     """
     while True:
         port = random.randint(12_000, 22_000)
         with socket.socket() as one, socket.socket() as other, suppress(OSError):
             one.bind((HOST, port))
             other.bind((HOST, port + 10_000))
-            return port
+            if port not in _ours:
+                fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+                _ours.add(port)
+                return port
+
+
+@cache
+def _claims() -> int:
+    """Return a file of this user's that stays open; each of its bytes is a port, locked by the process that has it."""
+    return os.open(f"{tempfile.gettempdir()}/sk-ports-{os.getuid()}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+_ours: set[int] = set()
 
 
 def answers(port: int, question: bytes, answer: bytes) -> bool:

@@ -18,7 +18,8 @@ class RedisCluster:
     """
 
     def __init__(self, *args: str, replicas: int = 0) -> None:
-        enabled = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]
+        # A replica that was never served does not take over: it is served at once, not after 5 s.
+        enabled = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"]
         self.nodes = [RedisServer(*enabled, *args) for _ in range(3 * (1 + replicas))]
         self._replicas = replicas
         self._running = ExitStack()
@@ -57,4 +58,6 @@ class RedisCluster:
     def _is_ready(self, node: RedisServer) -> bool:
         seen = self.ask(node, "cluster", "nodes").splitlines()
         is_whole = "cluster_state:ok" in self.ask(node, "cluster", "info")
-        return is_whole and len(seen) == len(self.nodes) and sum("slave" in line for line in seen) == 3 * self._replicas
+        is_served = "master_link_status:down" not in self.ask(node, "info", "replication")
+        replicas = sum("slave" in line for line in seen)
+        return is_whole and is_served and len(seen) == len(self.nodes) and replicas == 3 * self._replicas
