@@ -6,13 +6,15 @@ DESIGN: the table of round trips. Without a conflict, a session limit, or what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from flow_site import NOBODY, Seen, Site, View, append, both, login, logout, look, put, still
 from flow_stores import SERVED_KINDS, open_store, prepare
-from servers import Proxy
+from servers import Proxy, RedisCluster
 
+from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.testing import FrozenClock
 from flask_sessionkit.tokens import new_token
 
@@ -121,3 +123,55 @@ def test_a_logout_costs_two(kind: str, site: Site, turns: Turns) -> None:
 
     assert turns(lambda: site.ask(token, logout)) <= (3 if kind == "memcached" else 2)
     assert site.seen(token) == NOBODY
+
+
+# A Cluster: each node behind a wire of its own.
+
+
+@pytest.fixture
+def wires(redis_cluster: RedisCluster) -> Iterator[dict[int, Proxy]]:
+    with ExitStack() as stack:
+        yield {node.port: stack.enter_context(Proxy(node.host, node.port)) for node in redis_cluster.nodes}
+
+
+@pytest.fixture
+def on_cluster(wires: dict[int, Proxy], tmp_path: Path) -> Iterator[Site]:
+    import redis
+
+    client = redis.RedisCluster(
+        host="127.0.0.1",
+        port=next(iter(wires.values())).port,
+        address_remap=lambda address: (address[0], wires[address[1]].port if address[1] in wires else address[1]),
+    )
+    site = Site(RedisStore(client, prefix=f"{tmp_path.name}:"), FrozenClock())
+    for number in range(20):  # so that every node knows the scripts, and the client every command
+        token = site.token(login(f"warm {number}"), site.token(put(v=1)))
+        site.clock.tick(61)
+        site.ask(token, put(v=2))
+        site.ask(token, logout)
+    yield site
+    client.close()
+
+
+@pytest.mark.redis
+def test_on_a_cluster_a_login_costs_five_and_the_rest_the_same(on_cluster: Site, wires: dict[int, Proxy]) -> None:
+    def turns(call: Callable[[], object]) -> int:
+        for wire in wires.values():
+            wire.reset()
+        call()
+        return sum(wire.turns for wire in wires.values())
+
+    site = on_cluster
+    token = site.token(put(cart=[1]))
+
+    assert turns(lambda: site.ask(token, still)) == 0
+    assert turns(lambda: site.ask(token, look)) == 1
+    assert turns(lambda: site.ask(token, append("cart", 2))) == 2
+    assert turns(lambda: site.ask(None, put(v=1))) == 1
+    assert turns(lambda: site.ask(token, login("ann"))) <= 5
+    signed_in = site.handed_out[-1]
+    site.clock.tick(61)
+    assert turns(lambda: site.ask(signed_in, look)) == 1
+    assert turns(lambda: site.ask(signed_in, put(v=1))) == 2
+    assert turns(lambda: site.ask(signed_in, logout)) == 2
+    assert site.seen(signed_in) == NOBODY
