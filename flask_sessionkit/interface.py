@@ -99,11 +99,21 @@ class SessionKitInterface(CookiePolicy):
             ring = KeyRing(secrets, app_id=app_id)
             backend = ServerBackend(self.store, ring, app_id=app_id, max_size=self.settings.max_size)
             self._keyed = (named, backend)
-            if is_strict and Capability.DURABLE not in self.store.capabilities:
-                _log.warning(
-                    "Sessions end with this process, and no other sees them. Set SESSIONKIT_STORE to a durable store."
-                )
+            if is_strict:
+                self._advise()
         return self._keyed[1]
+
+    def _advise(self) -> None:
+        able = self.store.capabilities
+        if not able & (Capability.DURABLE | Capability.SHARED):
+            _log.warning(
+                "Sessions end with this process, and no other sees them. Set SESSIONKIT_STORE to a durable store."
+            )
+        if Capability.INDEX_BEST_EFFORT in able and self._stamp_of() is None:
+            _log.warning(
+                "This store may forget which sessions a user has, so revoke_user() and a logout everywhere raise an "
+                "error. Register @kit.user_stamp."
+            )
 
     def _visit(self, app: Flask, request: Request) -> Visit:
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
@@ -134,7 +144,7 @@ class SessionKitInterface(CookiePolicy):
             # A view that met the failure and answered it has its answer sent; any other gets this one. So does one that
             # logged out all the same: the session lives on, and no answer may say otherwise.
             if failure is None or response.status_code == 500 or session.is_to_end:
-                _become_unavailable(response)
+                _become_unavailable(app, response)
             elif response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(RETRY_AFTER))  # the application's own page
             return
@@ -212,12 +222,17 @@ class _Watched:
             self._chunks.close()
 
 
-def _become_unavailable(response: Response) -> None:
+def _become_unavailable(app: Flask, response: Response) -> None:
     """Turn a response into a 503: what it says may rest on a session that was not saved."""
-    answer = ServiceUnavailable("The session store could not answer.", retry_after=RETRY_AFTER).get_response()
+    error = ServiceUnavailable("The session store could not answer.", retry_after=RETRY_AFTER)
+    try:
+        answer = app.make_response(app.handle_http_exception(error))
+    except Exception:  # noqa: BLE001  # the application's own page may fail in any way; it is no reason to answer 200
+        _log.exception("The page for a 503 failed.")
+        answer = app.make_response(error)
     response.close()
     response.direct_passthrough = False
-    response.status = answer.status
+    response.status = answer.status if answer.status_code >= 500 else "503 SERVICE UNAVAILABLE"
     response.set_data(answer.get_data())
     # A login that was not made leaves no remember cookie behind; what logs out may go on doing so.
     deleting = [cookie for cookie in response.headers.getlist("Set-Cookie") if "; Max-Age=0" in cookie]
@@ -225,5 +240,5 @@ def _become_unavailable(response: Response) -> None:
     for name in ("Location", "Content-Encoding", "Content-Disposition", "Content-Range", "ETag", "Last-Modified"):
         response.headers.pop(name, None)
     response.headers["Content-Type"] = answer.headers["Content-Type"]
-    response.headers["Retry-After"] = answer.headers["Retry-After"]
+    response.headers["Retry-After"] = answer.headers.get("Retry-After", str(RETRY_AFTER))
     response.headers["Cache-Control"] = "no-store"

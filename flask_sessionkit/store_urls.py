@@ -43,14 +43,21 @@ def make_store(url: str, site: Site) -> Store:
     scheme, colon, _ = url.partition(":")
     kind = scheme.partition("+")[0].lower()
     make = _MAKERS.get(kind) or (_sqlalchemy if kind in _foreign_dialects() else None)
+    if not url:
+        raise ConfigError("SESSIONKIT_STORE is empty. Leave it out for files, or name a store, as in 'file:'.")
+    if not colon and url.endswith((".db", ".sqlite", ".sqlite3")):
+        raise ConfigError(f"SESSIONKIT_STORE must be a URL, not the name of a file. Write 'sqlite:///{url}'.")
     if not colon or make is None:
         raise ConfigError(f"SESSIONKIT_STORE names no store that is known: {redacted(url)!r}. {_advice(kind)}")
     try:
         return make(url, site)
     except ImportError as error:
+        package = _PACKAGES.get(error.name or "", error.name)
+        if error.name == "sqlalchemy":
+            package = f"flask-sessionkit[{_EXTRAS.get(scheme.lower(), 'sqlalchemy')}]"
         raise ConfigError(
             f"SESSIONKIT_STORE needs {error.name or error}, which is not installed: {redacted(url)!r}. "
-            f"Run pip install '{_PACKAGES.get(error.name or '', error.name)}'."
+            f"Run pip install '{package}'{_OR_ELSE.get(error.name or '', '')}."
         ) from error
 
 
@@ -134,9 +141,9 @@ def _application_database(url: str, site: Site) -> Store:
     given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=False))
     bind, schema, table = given.pop("bind", None), given.pop("schema", None), given.pop("table", TABLE)
     if given or urlsplit(url).path or urlsplit(url).netloc:
+        fault = f"its option {next(iter(given))!r} is unknown" if given else f"not {redacted(url)!r}"
         raise ConfigError(
-            f"SESSIONKIT_STORE must be 'sqlalchemy:', with '?bind=...&schema=...&table=...' or parts of it, "
-            f"not {redacted(url)!r}. "
+            f"SESSIONKIT_STORE must be 'sqlalchemy:', with '?bind=...&schema=...&table=...' or parts of it; {fault}. "
             "The address of the database is Flask-SQLAlchemy's SQLALCHEMY_DATABASE_URI."
         )
     return SQLAlchemyStore(partial(site.database, bind), table=table, schema=schema, timeout=site.timeout)
@@ -178,13 +185,26 @@ _PLANNED = frozenset({"cookie"})
 
 #: What to install for a module that is missing, where the names differ.
 _PACKAGES = {
-    "sqlalchemy": "flask-sessionkit[sqlalchemy]",
     "redis": "flask-sessionkit[redis]",
     "pymemcache": "flask-sessionkit[memcached]",
     "psycopg": "flask-sessionkit[postgresql]",
     "pymysql": "flask-sessionkit[mariadb]",
     "psycopg2": "psycopg2-binary",
     "MySQLdb": "mysqlclient",
+}
+
+#: What brings the driver of a database along with SQLAlchemy.
+_EXTRAS = {
+    "postgresql": "postgresql",
+    "postgresql+psycopg": "postgresql",
+    "mysql+pymysql": "mariadb",
+    "mariadb+pymysql": "mariadb",
+}
+
+#: For a driver that SQLAlchemy takes unless told otherwise, the one that is tested.
+_OR_ELSE = {
+    "MySQLdb": ", or write mysql+pymysql:// and install 'flask-sessionkit[mariadb]'",
+    "psycopg2": ", or write postgresql+psycopg:// and install 'flask-sessionkit[postgresql]'",
 }
 
 
@@ -198,6 +218,9 @@ def _advice(kind: str) -> str:
         return "That store is not built yet. Use 'file:' or 'sqlite:///sessions.db' until it is."
     if kind.startswith("/"):
         return f"For files in that folder write 'file://{kind}'."
+    if kind.startswith("valkey"):
+        return "For Valkey write redis://, or rediss:// with TLS."
     nearest = get_close_matches(kind, _MAKERS, n=1)
     meant = f"Did you mean '{nearest[0]}:'? " if nearest else ""
-    return f"{meant}Known are {', '.join(f'{name}:' for name in _MAKERS)}."
+    known = [*_MAKERS, "redis+sentinel", "redis+cluster"]
+    return f"{meant}Known are {', '.join(f'{name}:' for name in known)}."

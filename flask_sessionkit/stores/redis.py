@@ -388,4 +388,6 @@ def _message(name: str, error: Exception) -> str:
         return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
     if kind == "BusyLoadingError":
         return f"The Redis server {name} is still loading its data. Wait until it is ready."
-    return f"The Redis server {name} cannot answer. See that it runs and lets us in."
+    # Of a connection the driver tells host, port and what TLS does not like; of a command it may quote what it wrote.
+    why = f" ({' '.join(text.split())})" if kind == "ConnectionError" or "DB index" in text else ""
+    return f"The Redis server {name} cannot answer{why}. See that it runs and lets us in."

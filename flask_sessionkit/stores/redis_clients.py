@@ -321,6 +321,8 @@ _SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
 def _read(url: str) -> _Address:
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
+    if url.startswith("unix:/") and scheme not in SCHEMES:
+        raise _wrong("it has too few slashes", "Write three, as in unix:///run/redis.sock?db=0.")
     if scheme not in SCHEMES:
         raise _wrong("its scheme is unknown", f"Use one of: {', '.join(f'{name}://' for name in SCHEMES)}.")
     kind = _KINDS.get(scheme, scheme.partition("+")[2])

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from ..errors import ConfigError
 from .sql_errors import is_lost_race
 from .sqlite_file import is_sqlite, sync_less_often_in_wal
 
@@ -120,7 +121,19 @@ def _engine(url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Engine
 
         connection_class = bounded(timeout)
         event.listen(engine, "do_connect", lambda _, __, args, params: connection_class.connect(*args, **params))
+    elif driver != "sqlite":
+        event.listen(engine, "do_connect", _connect)
     return engine
+
+
+def _connect(dialect: Dialect, _: object, args: list[Any], options: dict[str, Any]) -> Any:
+    try:
+        return dialect.connect(*args, **options)
+    except TypeError as error:
+        raise ConfigError(
+            f"SESSIONKIT_STORE has an option that {dialect.driver} does not take: {error}. "
+            "Correct what follows the '?'."
+        ) from error
 
 
 def _keep_the_others(context: ExceptionContext) -> None:

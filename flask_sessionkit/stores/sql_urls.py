@@ -25,8 +25,16 @@ def usable(text: str | URL, folder: Path) -> URL:
     except (ArgumentError, ValueError):
         # The cause is left out: it may quote a part of a password.
         raise ConfigError(
-            "SESSIONKIT_STORE is not a database URL. Write sqlite:///name.db; in a password, '@' as %40 and '/' as %2F."
+            "SESSIONKIT_STORE is not a database URL. Write sqlite:///name.db or "
+            "postgresql+psycopg://user:password@host:5432/name; in a password, '@' as %40 and '/' as %2F."
         ) from None
+    if not is_sqlite(url) and "@" in f"{url.host}{url.database}":
+        raise ConfigError(
+            "SESSIONKIT_STORE has a second '@': a part of a password seems to stand in its host. "
+            "In a password write '@' as %40, '/' as %2F, '#' as %23."
+        )
+    if url.get_backend_name() in {"mysql", "mariadb"} and not url.database:
+        raise ConfigError(f"SESSIONKIT_STORE names no database. Write {url.drivername}://user:password@host:3306/name.")
     if dialect.is_async:
         raise ConfigError(
             f"SESSIONKIT_STORE must not name an asynchronous driver, as {url.drivername} does. "

@@ -368,7 +368,21 @@ class SQLAlchemyStore:
             )
         if isinstance(error, DBAPIError) and is_full(error):
             return "cannot write. See that its disk and its table have room; nothing was saved."
-        return "cannot answer. See that it runs and lets us in."
+        if isinstance(error, DBAPIError) and is_locked(error):
+            return (
+                f"is locked: somebody else held it for longer than {self._timeout:g} s. "
+                "Give the sessions a file of their own."
+            )
+        return f"cannot answer{self._drivers_words(error)}. See that it runs and lets us in."
+
+    def _drivers_words(self, error: SQLAlchemyError | OSError) -> str:
+        """Return why there is no connection. Of a statement nothing is told, as drivers quote what it wrote."""
+        if not isinstance(error, DBAPIError) or error.statement is not None:
+            return ""
+        told: Any = error.orig
+        words = " ".join(str(told.args[-1] if told.args else told).split())  # PyMySQL puts a number first
+        password = self.url.password
+        return "" if password and password in words else f" ({words})"
 
 
 def _first(result: CursorResult[Any]) -> Any:

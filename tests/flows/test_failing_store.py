@@ -365,3 +365,46 @@ def test_a_revocation_outside_of_a_request_raises(outage: Site) -> None:
 
     with pytest.raises(StoreError):
         outage.outside(outage.kit.revoke_user, "ann")
+
+
+# The application's own page.
+
+
+def test_a_page_of_the_applications_own_is_shown_where_the_save_fails(outage: Site) -> None:
+    outage.app.register_error_handler(503, lambda error: ("we will be back", 503, {"Content-Type": "text/plain"}))
+
+    def view() -> str:
+        look()
+        switch(outage, off=True)
+        session["a"] = 1
+        return "saved"
+
+    answer = outage.ask(None, view, status=503)
+
+    assert answer.response.text == "we will be back"
+    assert answer.response.content_type == "text/plain"
+    assert answer.response.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize("page", [lambda error: "back soon", lambda error: 1 / 0], ids=["says 200", "fails"])
+def test_a_page_that_is_none_answers_503_all_the_same(outage: Site, page: Any) -> None:
+    outage.app.register_error_handler(503, page)
+
+    def view() -> None:
+        switch(outage, off=True)
+        session["a"] = 1
+
+    assert outage.ask(None, view, status=503).says_nothing
+
+
+def test_a_page_that_reads_the_session_asks_a_store_that_failed_at_the_save_no_second_time(outage: Site) -> None:
+    outage.app.register_error_handler(503, lambda error: (f"sorry, {session.get('name', 'guest')}", 503))
+
+    def view() -> None:
+        switch(outage, off=True)
+        session["a"] = 1
+
+    answer = outage.ask(None, view, status=503)
+
+    assert answer.response.text == "sorry, guest"
+    assert outage.store.asked == ["create"]  # type: ignore[attr-defined]  # it is an outage

@@ -90,7 +90,7 @@ def test_an_application_that_was_refused_keeps_flasks_own_sessions() -> None:
     assert "sessionkit" not in app.extensions
 
 
-@pytest.mark.parametrize("scheme", ["foo://x", "postgres://x/y", "cookie", "", "reddis:", "http://x"])
+@pytest.mark.parametrize("scheme", ["foo://x", "postgres://x/y", "cookie", "reddis:", "http://x"])
 def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
     said = refused(SESSIONKIT_STORE=scheme)
 

@@ -23,7 +23,7 @@ from servers import RedisServer, free_port, need
 from servers.redis_cluster import RedisCluster
 from servers.redis_sentinel import RedisSentinel, RedisSentinels
 
-from flask_sessionkit.errors import StoreError
+from flask_sessionkit.errors import ConfigError, StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write
 from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.testing.contract import (
@@ -845,3 +845,17 @@ def make_certificates(folder: Path) -> None:
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     certificate("server", (x509.SubjectAlternativeName([loopback]), False))
     certificate("client")
+
+
+def test_why_there_is_no_connection_is_told_without_the_password() -> None:
+    store = RedisStore(f"redis://ann:pa55@127.0.0.1:{free_port()}/0")
+
+    with pytest.raises(StoreError, match=r"cannot answer \(.*refused.*\)") as told:
+        store.load(a_key(0), now=NOW)
+
+    assert "pa55" not in str(told.value)
+
+
+def test_a_unix_url_with_a_slash_too_few_is_told_so() -> None:
+    with pytest.raises(ConfigError, match=r"unix:///run/redis\.sock"):
+        RedisStore("unix:/run/redis.sock")

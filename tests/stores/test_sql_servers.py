@@ -18,7 +18,7 @@ from servers import MariaDBServer, PostgreSQLServer, Proxy
 from sqlalchemy import URL, Connection, MetaData, create_engine, event, make_url, select, update
 from sqlalchemy.exc import DBAPIError
 
-from flask_sessionkit.errors import StoreError
+from flask_sessionkit.errors import ConfigError, StoreError
 from flask_sessionkit.record import Outcome, Record, Write
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore, session_table
@@ -706,3 +706,29 @@ def test_every_question_is_answered_by_an_index(store: SQLAlchemyStore, server: 
         assert index in told, told
         assert f"Seq Scan on {table}" not in told, told
         assert f"{table} ALL" not in told, told
+
+
+def test_why_there_is_no_connection_is_told_without_the_password(server: DatabaseServer) -> None:
+    url = make_url(server.url).set(database="nosuchdb", password="pa55word")
+    store = SQLAlchemyStore(url)
+
+    with pytest.raises(StoreError, match=r"cannot answer \((.*nosuchdb.*does not exist|Access denied.*)\)") as told:
+        store.load(a_key(0), now=NOW)
+
+    assert "pa55word" not in str(told.value)
+
+
+@pytest.mark.mariadb
+def test_an_option_that_the_driver_does_not_take_is_a_config_error(mariadb_server: MariaDBServer) -> None:
+    store = SQLAlchemyStore(f"{mariadb_server.url}?ssl_cas=x")
+
+    with pytest.raises(ConfigError, match="ssl_cas"):
+        store.load(a_key(0), now=NOW)
+
+
+@pytest.mark.postgresql
+def test_an_option_that_libpq_does_not_take_is_named(postgresql_server: PostgreSQLServer) -> None:
+    store = SQLAlchemyStore(f"{postgresql_server.url}?sslmod=require")
+
+    with pytest.raises(StoreError, match="sslmod"):
+        store.load(a_key(0), now=NOW)

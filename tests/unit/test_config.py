@@ -32,6 +32,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
     assert problems == []
     assert settings == Settings(
         store=None,
+        key_prefix="session:",
         app_id="shop",
         timeouts=Timeouts(idle=30 * 60, absolute=12 * 3600, fresh=15 * 60, remember=30 * 86400, touch_interval=60),
         identity_keys=("_user_id",),
@@ -48,6 +49,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
 def test_all_can_be_set() -> None:
     settings, problems = read(
         STORE="memory:",
+        KEY_PREFIX="shop:",
         APP_ID="läden",
         IDLE_TIMEOUT=timedelta(minutes=5),
         ABSOLUTE_TIMEOUT=3600,
@@ -67,6 +69,7 @@ def test_all_can_be_set() -> None:
     assert problems == []
     assert settings == Settings(
         store="memory:",
+        key_prefix="shop:",
         app_id="läden",
         timeouts=Timeouts(idle=300, absolute=3600, fresh=60.5, remember=400 * 86400, touch_interval=30),
         identity_keys=("user", "_user_id"),
@@ -208,3 +211,8 @@ def test_a_long_value_is_not_shown() -> None:
 
     assert "s3cret" not in said
     assert said.endswith("not a str.")
+
+
+@pytest.mark.parametrize("wrong", ["", "a b", "a\n", "ü:", "{tag}", "x" * 101, 7])
+def test_a_key_prefix_that_a_store_would_trip_over_is_refused(wrong: Any) -> None:
+    assert "SESSIONKIT_KEY_PREFIX must be 1 to 100 visible ASCII characters" in problem(KEY_PREFIX=wrong)

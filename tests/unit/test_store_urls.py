@@ -112,7 +112,36 @@ def test_a_bare_path_is_told_how_it_is_written() -> None:
     assert "'file:///var/lib/sessions'" in refused("/var/lib/sessions")
 
 
-@pytest.mark.parametrize("url", ["", "memory", "C:\\sessions", "memory:x"])
+def test_an_empty_setting_is_told_so() -> None:
+    assert "is empty" in refused("")
+
+
+def test_the_name_of_a_file_is_told_how_it_is_written() -> None:
+    assert "'sqlite:///sessions.db'" in refused("sessions.db")
+
+
+def test_valkey_is_told_the_scheme_that_it_goes_by() -> None:
+    assert "redis://" in refused("valkey://host")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "mysql+pymysql"])
+@pytest.mark.parametrize("rest", ["app:s3cr3t@PWtail@host:1/db", "app:a@PWtail/b@host:1/db"])
+def test_a_password_with_an_at_sign_is_told_and_not_shown(scheme: str, rest: str) -> None:
+    said = refused(f"{scheme}://{rest}")
+
+    assert "%40" in said
+    assert "PWtail" not in said
+
+
+def test_mariadb_without_a_database_is_told_so() -> None:
+    assert "names no database" in refused("mysql+pymysql://user@host:3306")
+
+
+def test_an_option_of_the_applications_database_that_is_none_is_named() -> None:
+    assert "'tabel' is unknown" in refused("sqlalchemy:?tabel=x")
+
+
+@pytest.mark.parametrize("url", ["memory", "C:\\sessions", "memory:x"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     assert "memory:" in refused(url)
 
@@ -123,7 +152,10 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         ("sqlite:///x.db", "sqlalchemy", "flask-sessionkit[sqlalchemy]"),
         ("postgresql+psycopg2://host/db", "psycopg2", "psycopg2-binary"),
         ("mysql+mysqldb://host/db", "MySQLdb", "mysqlclient"),
-        ("mysql+pymysql://host/db", "pymysql", "pymysql"),
+        ("mysql+pymysql://host/db", "pymysql", "flask-sessionkit[mariadb]"),
+        ("postgresql+psycopg://host/db", "psycopg", "flask-sessionkit[postgresql]"),
+        ("postgresql+psycopg://host/db", "sqlalchemy", "flask-sessionkit[postgresql]"),
+        ("mysql+pymysql://host/db", "sqlalchemy", "flask-sessionkit[mariadb]"),
     ],
 )
 def test_a_driver_that_is_missing_is_named_with_what_brings_it(
