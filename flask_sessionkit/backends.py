@@ -9,6 +9,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
+from .clock import settled
 from .contents import Contents, Kind
 from .errors import SessionTooLarge, StoreError
 from .policy import Times
@@ -85,7 +86,7 @@ class ServerBackend:
             record = self.store.load(key, now=now)
         else:
             record = self._touching.load(key, now=now, touch_every=touch_every, touch_within=touch_within)
-        return None if record is None else self._opened(record, token)
+        return None if record is None else self._opened(key, record, token)
 
     def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
         """Write down that a session was seen, unless it changed meanwhile; return it as it is then.
@@ -106,7 +107,7 @@ class ServerBackend:
         :raises StoreError: the store cannot answer.
         """
         record = self.store.load(key, now=now)
-        return None if record is None else self._opened(record, token)
+        return None if record is None else self._opened(key, record, token)
 
     def create(self, contents: Contents, *, seen_at: float, info: bytes = b"") -> Found:
         """Store a session under a new token.
@@ -136,7 +137,7 @@ class ServerBackend:
             return Update(Outcome.OK, Found(found.key, found.token, contents, record))
         if write.outcome is Outcome.GONE:
             return Update(Outcome.GONE)
-        current = None if write.current is None else self._opened(write.current, found.token)
+        current = None if write.current is None else self._opened(found.key, write.current, found.token)
         current = current or self.load_key(found.key, token=found.token, now=now)
         return Update(Outcome.CONFLICT if current else Outcome.GONE, current)
 
@@ -195,13 +196,20 @@ class ServerBackend:
         return self._ring.owners(user_id)
 
     def _bury(self, found: Found, contents: Contents, *, now: float, at: float) -> Update:
-        kept_from = max(at, found.record.seen_at)
+        kept_from = max(at, settled(found.record.seen_at, now))
         contents = msgspec.structs.replace(contents, idle=now + TOMBSTONE_KEPT - kept_from)
-        return self.update(found, contents, now=at, seen_at=kept_from)
+        update = self.update(found, contents, now=at, seen_at=kept_from)
+        if update.outcome is not Outcome.GONE:
+            return update
+        # The clock of a server that renewed the token may be behind: its tombstone has ended for us, and leads on yet.
+        left = self.load_key(found.key, now=now)
+        leads_on = left is not None and left.contents is not None and left.contents.target is not None
+        return Update(Outcome.CONFLICT, left) if leads_on else update
 
-    def _opened(self, record: Record, token: str | None) -> Found:
-        payload = self._ring.open(record.payload, key=record.key)
-        return Found(record.key, token, None if payload is None else Contents.decode(payload), record)
+    def _opened(self, key: str, record: Record, token: str | None) -> Found:
+        # By the key that was asked for: of an answer to somebody else's question the seal then does not fit.
+        payload = self._ring.open(record.payload, key=key)
+        return Found(key, token, None if payload is None else Contents.decode(payload), record)
 
     def _record(self, key: str, contents: Contents, *, seen_at: float, info: bytes) -> Record:
         payload = contents.encode()

@@ -82,7 +82,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
         max_size=reader.value("MAX_SIZE", 64 * 1024, _size, "a number of bytes, at least 1024"),
         secure_cookie=reader.switch("SECURE_COOKIE", default=True),
         clear_site_data=reader.switch("CLEAR_SITE_DATA", default=False),
-        store_timeout=reader.duration("STORE_TIMEOUT", timedelta(seconds=0.5)),
+        store_timeout=reader.duration("STORE_TIMEOUT", timedelta(seconds=0.5), at_most=60.0),
         client_info=reader.switch("CLIENT_INFO", default=True),
     )
     return settings, reader.problems + reader.unknown()

@@ -12,6 +12,7 @@ import struct
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace as changed
 from ipaddress import IPv6Address
 from itertools import islice
@@ -154,7 +155,7 @@ class MemcachedStore:
         seen_at = max(settled(read.record.seen_at, now), now)
         try:
             return self._swap(read, changed(read.record, seen_at=seen_at), now) is True
-        except _RefusedError:
+        except (_RefusedError, _RepeatedError):
             return False
 
     def create(self, record: Record) -> bool:
@@ -176,6 +177,7 @@ class MemcachedStore:
         read = _remembered(expected, record.key)
         if read is None or read.record.expires_at <= now:
             read = self._read(record.key)
+        lost: _RepeatedError | None = None
         for _ in range(_ATTEMPTS):
             if read is None:
                 return Write(Outcome.GONE)
@@ -189,10 +191,15 @@ class MemcachedStore:
             if record.owner != current.owner or record.absolute_at > current.absolute_at:
                 self._index(record, now)
             seen_at = max(settled(current.seen_at, now), settled(record.seen_at, now))
-            stored = self._swap(read, changed(record, seen_at=seen_at), now)
+            try:
+                stored = self._swap(read, changed(record, seen_at=seen_at), now)
+            except _RepeatedError as error:
+                stored, lost = False, error
             if stored is not False:
                 return Write(Outcome.OK if stored else Outcome.GONE)
             read = self._read(record.key)  # a touch has been there, which does not move the version, or a writer
+        if read is not None and lost is not None:
+            raise lost  # ours may have been written before the other's, and to merge it once more could count it twice
         return Write(Outcome.GONE) if read is None else Write(Outcome.CONFLICT, read.given())
 
     def delete(self, key: str) -> bool:
@@ -291,8 +298,9 @@ def _note(node: _Node, name: str, key: bytes, ends_at: float, now: float) -> Non
             entries = dict(heapq.nlargest(_MOST_ENTRIES, entries.items(), key=lambda entry: entry[1]))
         new = b"".join(_ENTRY.pack(*entry) for entry in entries.items())
         time_to_live = _time_to_live(max(entries.values()), now)
-        if node.add(name, new, time_to_live) if value is None else node.cas(name, new, cas, time_to_live):
-            return
+        with suppress(_RepeatedError):  # the next look tells whether it is there
+            if node.add(name, new, time_to_live) if value is None else node.cas(name, new, cas, time_to_live):
+                return
 
 
 class _Servers:
@@ -365,7 +373,7 @@ class _Node:
             client.close()
         is_whole = False
         try:
-            answer = _answer(client, command, args)
+            answer, was_repeated = _answer(client, command, args)
             is_whole = True
         except MemcacheServerError as error:
             raise self._refusal(error) from error
@@ -386,6 +394,11 @@ class _Node:
                 client.close()
             client.used_at = time.monotonic()
             self._free.put(client)
+        if was_repeated and command == "cas" and answer is False:
+            raise _RepeatedError(
+                f"Memcached at {self.name} did not answer a change, and another came after it. It may have been made; "
+                "look before it is made again."
+            )
         return answer
 
     def _refusal(self, error: MemcacheServerError) -> StoreError:
@@ -402,19 +415,20 @@ class _Node:
         return StoreError(f"Memcached at {self.name} failed. Look into its log.")
 
 
-def _answer(client: _Client, command: str, args: tuple[object, ...]) -> Any:
-    """Return the answer to a command; once more where a restart of the server broke a connection that was kept.
+def _answer(client: _Client, command: str, args: tuple[object, ...]) -> tuple[Any, bool]:
+    """Return the answer to a command, and whether it was sent twice.
 
-    Not after a timeout: a server that is silent stays so, and one that is slow may have done it. A write that happened
-    before its answer was lost is known by its own version.
+    That is done where a restart of the server broke a connection that was kept. Not after a timeout: a server that is
+    silent stays so, and one that is slow may have done it. A write that happened before its answer was lost is known by
+    its own version.
     """
     was_open = client.sock is not None
     try:
-        return getattr(client, command)(*args)
+        return getattr(client, command)(*args), False
     except (ConnectionError, MemcacheUnexpectedCloseError):
         if not was_open:
             raise
-    return getattr(client, command)(*args)
+    return getattr(client, command)(*args), True
 
 
 class _Client(Client):  # type: ignore[misc]  # pymemcache has no types
@@ -440,6 +454,10 @@ class _Client(Client):  # type: ignore[misc]  # pymemcache has no types
 
 class _RefusedError(StoreError):
     """A value that the server does not take; what was there before stays, since it was not written by ``set``."""
+
+
+class _RepeatedError(StoreError):
+    """A ``cas`` that was sent twice and found another value: another's, or its own."""
 
 
 class _VersionAsRead(bytes):

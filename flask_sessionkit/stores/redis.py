@@ -28,7 +28,12 @@ def _as_store_error(method: Callable[Concatenate[RedisStore, P], T]) -> Callable
         try:
             return method(self, *args, **kwargs)
         except self._server.errors as error:
-            raise StoreError(_message(self._server.name, error)) from error
+            # Of a script that it does not know a server may quote what was to be written.
+            is_quoting = "args beginning with" in str(error)
+            raise StoreError(_message(self._server.name, error)) from (None if is_quoting else error)
+        except (ValueError, LookupError, TypeError, struct.error):
+            # What redis-py, or this file, cannot take apart. The cause goes, since it quotes the answer.
+            raise StoreError(f"What answers at {self._server.name} is not Redis. Correct the address.") from None
 
     return answered
 
@@ -53,7 +58,9 @@ class RedisStore:
 
     :param client_or_url: a URL, or a client of redis-py or valkey-py: a ``Redis``, a ``RedisCluster``, or what
         ``Sentinel.master_for()`` gives. A client keeps its own timeouts; those of redis-py let a request wait a minute,
-        so give it ``socket_timeout``, ``socket_connect_timeout`` and ``retry=Retry(NoBackoff(), 1)``.
+        so give it ``socket_timeout``, ``socket_connect_timeout`` and ``retry=Retry(NoBackoff(), 0)``. With more
+        attempts a change whose answer was lost, and that another came after, may be made twice; of a URL's client it
+        is known what was sent again.
     :param prefix: stands before every key.
     :param timeout: seconds to connect and to answer, for a URL; there is one more attempt.
     :raises ConfigError: a URL or a client that cannot work.
@@ -97,6 +104,12 @@ class RedisStore:
     def replace(self, record: Record, *, expected: Version | None, now: float) -> Write:
         """Overwrite a record if it is still the version that was read; see ``Store.replace``."""
         outcome, *current = self._write(record, b"replace", expected or b"", now=now)
+        if outcome == b"conflict" and self._server.was_repeated:
+            # Ours may have been written before the other's, and to merge it once more could count it twice.
+            raise StoreError(
+                f"The Redis server {self._server.name} did not answer a change, and another came after it. It may have "
+                "been made; look before it is made again."
+            )
         if outcome == b"conflict":
             return Write(Outcome.CONFLICT, _unpacked(record.key, *current))
         return Write(Outcome.OK if outcome == b"ok" else Outcome.GONE)

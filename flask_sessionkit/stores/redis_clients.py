@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import ConfigError
@@ -18,6 +18,7 @@ from ..errors import ConfigError
 #: What stands before ``://`` in a URL that this file can read.
 SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
+T = TypeVar("T")
 Command: TypeAlias = tuple[bytes | str | int, ...]
 
 
@@ -63,6 +64,7 @@ class Server:
         cluster_error = getattr(errors, f"{package.capitalize()}ClusterException")  # derives from Exception alone
         #: What its client raises.
         self.errors: Final = (getattr(errors, f"{package.capitalize()}Error"), cluster_error, OSError)
+        self._read_only_error: type[Exception] = errors.ReadOnlyError
         self._client = client
         self._patience = patience
 
@@ -72,29 +74,51 @@ class Server:
         :raises Exception: one of ``errors``.
         """
         self._begin()
-        return self._client().execute_command(*command, **_AS_BYTES)
+        return self._answer(lambda: self._client().execute_command(*command, **_AS_BYTES))
 
     def call_all(self, commands: Iterable[Command]) -> list[Any]:
         """Return the answers to several commands that are sent together; others may come between them.
 
         :raises Exception: one of ``errors``.
         """
+
+        def ask() -> list[Any]:
+            with self._client().pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command, **_AS_BYTES)
+                return list(pipeline.execute())
+
         self._begin()
-        with self._client().pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command, **_AS_BYTES)
-            return list(pipeline.execute())
+        return self._answer(ask)
+
+    @property
+    def was_repeated(self) -> bool:
+        """Whether the last call was sent again, since its answer was lost. Of a client handed in that is not known."""
+        return _scripts_sent.get() > 1
+
+    def _answer(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except self._read_only_error:
+            # No longer the primary: its name may lead to another server by now, and its connections never would.
+            if not self.is_cluster:
+                self._client().connection_pool.disconnect()
+            raise
 
     def _begin(self) -> None:
+        _scripts_sent.set(0)
         if self._patience is not None:
-            _call.until = time.monotonic() + self._patience
+            _until.set(time.monotonic() + self._patience)
 
 
 #: An option of ``execute_command``, ``redis.client.NEVER_DECODE``: ``decode_responses=True`` cannot read our bytes.
 _AS_BYTES: Final[Mapping[str, Any]] = {"NEVER_DECODE": []}
 
-#: The time from which on this thread's call asks no further server.
-_call = threading.local()
+# Of the call under way; of a greenlet's own, also where gevent came after this file.
+#: The time from which on it asks no further server.
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+#: How many scripts it sent.
+_scripts_sent: ContextVar[int] = ContextVar("scripts_sent", default=0)
 
 
 # Clients handed in
@@ -300,11 +324,16 @@ def _in_time(kind: str) -> Any:
             _check_time()
             return super().send_packed_command(*args, **kwargs)
 
+        def send_command(self, *command: Any, **options: Any) -> Any:
+            if command[0] in {"EVALSHA", "EVAL"}:
+                _scripts_sent.set(_scripts_sent.get() + 1)
+            return super().send_command(*command, **options)
+
     return InTime
 
 
 def _check_time() -> None:
-    if time.monotonic() > getattr(_call, "until", math.inf):
+    if time.monotonic() > _until.get():
         from redis.exceptions import TimeoutError as DriversTimeoutError
 
         raise DriversTimeoutError("no time is left to ask another server")

@@ -14,8 +14,9 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import ConfigError
-from .sql_errors import is_lost_race
+from ..errors import ConfigError, StoreError
+from .sql_errors import is_lost_race, is_read_only
+from .sql_urls import named
 from .sqlite_file import is_sqlite, sync_less_often_in_wal
 
 T = TypeVar("T")
@@ -29,6 +30,10 @@ _UNHURRIED = 20
 #: Where a driver keeps the seconds that it waits for an answer. PyMySQL's has no public name; should it be renamed,
 #: those answers have to come as soon as all others.
 _PATIENCE = {"psycopg": "patience", "pymysql": "_read_timeout"}
+#: What drivers raise where an answer is none.
+_UNREADABLE = (ValueError, LookupError, TypeError, AssertionError)
+#: In a database without an encoding (SQL_ASCII) psycopg would else read text as bytes.
+_TEXT = {"client_encoding": "utf8"}
 #: Seconds, at most, before a statement that lost a race is repeated.
 _JITTER = 0.02
 
@@ -74,7 +79,13 @@ class Connections:
                     self.engine.connect() as connection,
                     nullcontext() if is_hurried else _answers_within(patience, connection),
                 ):
-                    return work(connection)
+                    return _done(work, connection)
+            except _UNREADABLE:
+                # The cause goes, since it may quote the answer.
+                raise StoreError(
+                    f"What the session database {named(self.url)} says cannot be read. See that it is one, and that "
+                    "user and password have no characters that it does not know."
+                ) from None
             except DBAPIError as error:
                 if time.monotonic() >= deadline:
                     raise
@@ -100,6 +111,21 @@ class Connections:
             self._pid = pid
 
 
+def _done(work: Callable[[Connection], T], connection: Connection) -> T:
+    """Do the work on a connection, and give up the connection where it is left in the middle of an answer.
+
+    That comes from a time limit by a signal, the end of a worker, or bytes that the driver cannot read; SQLAlchemy
+    looks after its own errors only.
+    """
+    try:
+        return work(connection)
+    except DBAPIError:
+        raise
+    except BaseException:
+        connection.invalidate()
+        raise
+
+
 def _engine(url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Engine:
     driver = "sqlite" if is_sqlite(url) else url.get_dialect().driver
     engine = create_engine(
@@ -113,7 +139,7 @@ def _engine(url: URL, timeout: float, connect_args: Mapping[str, Any]) -> Engine
         connect_args=_limits(driver, timeout) | dict(connect_args),
         **_more_options(driver),
     )
-    event.listen(engine, "handle_error", _keep_the_others)
+    event.listen(engine, "handle_error", _tell_what_breaks)
     if driver == "sqlite":
         event.listen(engine, "connect", sync_less_often_in_wal)
     if driver == "psycopg":
@@ -136,14 +162,18 @@ def _connect(dialect: Dialect, _: object, args: list[Any], options: dict[str, An
         ) from error
 
 
-def _keep_the_others(context: ExceptionContext) -> None:
-    """After a timeout, close the one connection. SQLAlchemy would close all, as after a restart of the server.
+def _tell_what_breaks(context: ExceptionContext) -> None:
+    """Say which connections an error breaks.
 
-    With one answer in 11 late, that made 261 connections for 900 requests, each with answers that may be late again.
+    A timeout breaks one. SQLAlchemy would close all, as after a restart of the server: with one answer in 11 late, that
+    made 261 connections for 900 requests, each with answers that may be late again. A server that has become read-only
+    breaks all, as its name may lead to another one by now.
     """
     error = context.original_exception
     if isinstance(error, TimeoutError) or isinstance(error.__cause__ or error.__context__, TimeoutError):
         context.invalidate_pool_on_disconnect = False
+    elif isinstance(context.sqlalchemy_exception, DBAPIError) and is_read_only(context.sqlalchemy_exception):
+        context.is_disconnect = True
 
 
 def _more_options(driver: str) -> dict[str, Any]:
@@ -163,7 +193,7 @@ def _limits(driver: str, timeout: float) -> dict[str, Any]:
             # Statements are not prepared: psycopg calls them _pg3_0 and so on in every process, and behind a pooler of
             # transactions that knows nothing of it one process would run another's. It also is a trip of its own.
             # Two seconds are libpq's floor; sql_psycopg waits for less.
-            return {"connect_timeout": max(2, math.ceil(timeout)), "prepare_threshold": None}
+            return {"connect_timeout": max(2, math.ceil(timeout)), "prepare_threshold": None} | _TEXT
         case "pymysql":
             # It would else switch autocommit off on each new connection, for SQLAlchemy to switch it on again.
             return {"autocommit": True} | dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), timeout)

@@ -30,6 +30,13 @@ def is_forbidden(error: DBAPIError) -> bool:
     return is_read_only or _state(error) in _FORBIDDEN or _number(error) in _FORBIDDEN_BY_NUMBER
 
 
+def is_read_only(error: DBAPIError) -> bool:
+    """Return whether a server takes no changes from anybody, as one that is no longer the primary."""
+    # PostgreSQL's read_only_sql_transaction; MariaDB's ER_OPTION_PREVENTS_STATEMENT and
+    # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
+    return _state(error) == "25006" or _number(error) in {1290, 1792}
+
+
 def is_full(error: DBAPIError) -> bool:
     """Return whether there is no room for what was to be written."""
     # SQLITE_FULL, and SQLITE_IOERR_WRITE where a file must not grow.

@@ -360,6 +360,8 @@ class SQLAlchemyStore:
         schema = self._table.schema
         if isinstance(error, DBAPIError) and schema is not None and is_before_the_schema(error):
             return f"has no schema {schema!r}. Make it there (CREATE SCHEMA), or name another."
+        if isinstance(error, DBAPIError) and is_forbidden(error) and self._connections.is_sqlite:
+            return "may not be written. Let the user that the server runs as write to its file and its folder."
         if isinstance(error, DBAPIError) and is_forbidden(error):
             table = self._table.fullname
             return (

@@ -820,6 +820,27 @@ def test_8_crash_a_touch_that_died_changes_nothing(site: Site) -> None:
     assert site.seen(token) == Seen(None, {"cart": 1})
 
 
+@pytest.mark.parametrize("behind", [30, 300])
+@pytest.mark.parametrize("path", ["/do", "/passive"])
+def test_1_a_logout_that_is_overtaken_on_a_server_whose_clock_is_behind_ends_both(
+    site: Site, make_site: Callable[..., Site], behind: int, path: str
+) -> None:
+    """The tombstone of the renewal has ended by our clock before it was written."""
+    other = make_site(clock=FrozenClock(site.clock.now()))
+    token = site.token(login("ann"))
+    site.clock.tick(900)
+    other.clock.tick(900 - behind)
+    site.ask(token, look)
+
+    with stopped(site, token, logout, "replace") as slow:
+        renewed = other.ask(token, renew, path=path).token
+
+    assert slow.result().status == 200
+    assert renewed is not None
+    assert site.dead(token, renewed)
+    assert other.dead(token, renewed)
+
+
 @pytest.fixture
 def ahead(make_site: Callable[..., Site]) -> Site:
     """A second server on the same store, whose clock is 5 minutes ahead."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -24,6 +24,7 @@ class Proxy:
     :ivar mode: ``pass``; ``silent``: accepts, and neither asks nor answers; ``refuse``: ends all, and lets nobody in.
     :ivar delay: seconds before each answer goes back, or what tells them.
     :ivar cut_after: bytes of the next answer that still go back, then its connection ends; ``None`` for no such cut.
+    :ivar meddle: given what a client said and the answer, returns what goes back, or ``None`` to end the connection.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -34,6 +35,7 @@ class Proxy:
         self.turns = self.sent = self.received = self.connections = 0
         self.delay: float | Callable[[], float] = 0.0
         self.cut_after: int | None = None
+        self.meddle: Callable[[bytes, bytes], bytes | None] | None = None
         self._mode: Mode = "pass"
         self._lock = threading.Lock()
         self._changed = threading.Event()
@@ -107,9 +109,9 @@ class Proxy:
                     self._open -= {client, server}
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        listens = True
+        listens, question = True, b""
         while not self._changed.is_set():
-            for speaker in select.select([client, server], [], [])[0]:
+            for speaker in _speaking(client, server):
                 said = speaker.recv(65536)
                 if not said:
                     return
@@ -119,17 +121,31 @@ class Proxy:
                     with self._lock:
                         self.turns += listens
                         self.sent += len(said)
+                    question = said
                     server.sendall(said)
-                elif not self._answer(client, said):
+                elif not self._answer(client, question, said):
                     return
                 listens = speaker is server
 
-    def _answer(self, client: socket.socket, said: bytes) -> bool:
+    def _answer(self, client: socket.socket, question: bytes, said: bytes) -> bool:
         delay = self.delay() if callable(self.delay) else self.delay
         if delay and self._changed.wait(delay):
             return False
+        if self.meddle is not None:
+            meddled = self.meddle(question, said)
+            if meddled is None:
+                return False
+            said = meddled
         with self._lock:
             self.received += len(said)
             cut, self.cut_after = self.cut_after, None
         client.sendall(said if cut is None else said[:cut])
         return cut is None
+
+
+def _speaking(*connections: socket.socket) -> list[socket.socket]:
+    """Wait until somebody speaks. ``select`` knows no number above 1,023, and a test run has more open files."""
+    with selectors.DefaultSelector() as waiting:
+        for one in connections:
+            waiting.register(one, selectors.EVENT_READ)
+        return [key.fileobj for key, _ in waiting.select()]  # type: ignore[misc]  # what was registered

@@ -12,14 +12,14 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from servers import RedisServer, free_port, need
+from servers import Proxy, RedisServer, free_port, need
 from servers.redis_cluster import RedisCluster
 from servers.redis_sentinel import RedisSentinel, RedisSentinels
 
@@ -64,6 +64,7 @@ class TestRedisStore(StoreContract):
         return RedisStore(f"redis://ann:pa55@127.0.0.1:{free_port()}/0")
 
 
+@pytest.mark.thorough
 class Variant(StoreContract):
     """The same promises with another server or client; the scripts are the same, so the races are shorter."""
 
@@ -859,3 +860,38 @@ def test_why_there_is_no_connection_is_told_without_the_password() -> None:
 def test_a_unix_url_with_a_slash_too_few_is_told_so() -> None:
     with pytest.raises(ConfigError, match=r"unix:///run/redis\.sock"):
         RedisStore("unix:/run/redis.sock")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b":1\r\n",
+        b"+OK\r\n",
+        b"*1\r\n$1\r\nx\r\n",
+        b"*-1\r\n",
+        b"$3\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"\xff" * 40,
+    ],
+)
+def test_an_answer_that_is_none_is_a_store_error_or_no_record(
+    redis_server: RedisServer, prefix: str, garbage: bytes
+) -> None:
+    record = a_record()
+    with Proxy(redis_server.host, redis_server.port) as wire:
+        store = RedisStore(f"redis://127.0.0.1:{wire.port}/0", prefix=prefix)
+        assert store.create(record) is True
+        wire.meddle = lambda question, answer: garbage
+
+        for call in (
+            lambda: store.load(record.key, now=NOW),
+            lambda: store.replace(dataclasses.replace(record, version=a_version()), expected=None, now=NOW),
+            lambda: store.create(a_record(1)),
+            lambda: store.list_owner(OWNER, now=NOW),
+            lambda: store.delete(record.key),
+        ):
+            with suppress(StoreError):
+                call()
+
+        wire.meddle = None
+        assert store.load(a_key(2), now=NOW) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import secrets
+import signal
 import threading
 import time
 import traceback
@@ -28,6 +29,8 @@ from flask_sessionkit.testing.processes import PROCESSES, forked, in_processes
 
 #: No request waits longer for a database that does not answer.
 LONGEST = 1.5
+
+pytestmark = pytest.mark.thorough
 
 DatabaseServer = PostgreSQLServer | MariaDBServer
 BOTH = [
@@ -732,3 +735,38 @@ def test_an_option_that_libpq_does_not_take_is_named(postgresql_server: PostgreS
 
     with pytest.raises(StoreError, match="sslmod"):
         store.load(a_key(0), now=NOW)
+
+
+class TimeIsOverError(Exception):
+    """What the time limits of job queues raise from a signal."""
+
+
+def test_a_call_that_is_interrupted_leaves_its_connection(behind: SQLAlchemyStore, proxy: Proxy) -> None:
+    def ring(*_: object) -> None:
+        raise TimeIsOverError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    proxy.delay = 0.3
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(TimeIsOverError):
+            behind.load(a_key(0), now=NOW)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    proxy.delay = 0.0
+
+    for _ in range(6):
+        assert behind.load(a_key(0), now=NOW) is not None
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x00" * 40, b"HTTP/1.1 200 OK\r\n\r\n", b"\xff" * 300])
+def test_an_answer_that_is_none_is_a_store_error(behind: SQLAlchemyStore, proxy: Proxy, garbage: bytes) -> None:
+    proxy.meddle = lambda question, answer: garbage or answer[::-1]
+
+    for call in CALLS.values():
+        with pytest.raises(StoreError):
+            call(behind)
+
+    proxy.meddle = None
+    assert behind.load(a_key(0), now=NOW) is not None
