@@ -134,7 +134,7 @@ def _memcached() -> Iterator[Place]:
 def _postgresql() -> Iterator[Place]:
     with PostgreSQLServer() as server:
         tables = "pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        total = f"SELECT sum(pg_total_relation_size(oid)) FROM {tables}"  # noqa: S608  # of this file's own words
+        total = f"SELECT sum(pg_total_relation_size(oid)) FROM {tables}"
 
         def used() -> int:
             server.sql("VACUUM", database="sessions")

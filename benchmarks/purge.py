@@ -82,12 +82,12 @@ def _databases(kind: str, url: str, django: str, options: argparse.Namespace) ->
     engine = create_engine(url)
     store = SQLAlchemyStore(url)
     now = time.time()
-    crowds.fill_table(engine, store, crowds.records(options.live, now=now, expired=False))
+    crowds.fill_table(engine, store, options.live, now=now, expired=False)
     for title, purge in (
         ("flask sessions purge", lambda: _command(url)),
         ("one DELETE", lambda: _one_delete(engine, store)),
     ):
-        crowds.fill_table(engine, store, crowds.records(options.expired, now=now, expired=True))
+        crowds.fill_table(engine, store, options.expired, now=now, expired=True)
         _settle(engine)
         if title.startswith("flask"):
             print(f"  {kind}: {_plan(engine, store)}")
@@ -125,11 +125,13 @@ def saving(save: Callable[[], None], took: list[float]) -> Iterator[None]:
     over = threading.Event()
 
     def go_on() -> None:
-        while not over.wait(0.005):
+        is_over = False
+        while not is_over:
             started = time.perf_counter()
             while not _is_done(save):
                 pass
             took.append((time.perf_counter() - started) * 1000)
+            is_over = over.wait(0.005)
 
     thread = threading.Thread(target=go_on)
     thread.start()
