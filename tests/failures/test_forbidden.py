@@ -254,7 +254,7 @@ def sqlite_file(folder: Path, *, of_folder: int, of_files: int, can_read: bool) 
             store._engine.dispose()
             set_modes_again(folder)
 
-        yield Ban(store, forbid, permit, SAYS[True], can_read)
+        yield Ban(store, forbid, permit, "Let the user that the server runs as", can_read)
 
 
 def sqlite_read_only(folder: Path) -> Any:
