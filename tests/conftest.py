@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import warnings
 from pathlib import Path
 
 # Behind all else, so that the wheel itself is tested.
@@ -17,4 +18,7 @@ def pytest_runtest_teardown() -> None:
     global _tests_run
     _tests_run += 1
     if _tests_run % 50 == 0:
-        gc.collect()
+        with warnings.catch_warnings():
+            # What a test before this one forgot is no fault of this one.
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()

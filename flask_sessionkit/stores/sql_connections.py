@@ -15,8 +15,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext, creat
 from sqlalchemy.exc import DBAPIError
 
 from ..errors import ConfigError, StoreError
-from .sql_errors import is_lost_race, is_read_only
-from .sql_urls import named
+from .sql_errors import is_lost_race, is_read_only, named
 from .sqlite_file import is_sqlite, sync_less_often_in_wal
 
 T = TypeVar("T")
@@ -80,6 +79,8 @@ class Connections:
                     nullcontext() if is_hurried else _answers_within(patience, connection),
                 ):
                     return _done(work, connection)
+            except ConfigError:
+                raise
             except _UNREADABLE:
                 # The cause goes, since it may quote the answer.
                 raise StoreError(

@@ -1,7 +1,8 @@
-"""What the error of a database means, whichever driver raised it."""
+"""What the error of a database means, whichever driver raised it; and the database's name in what we say of it."""
 
 from __future__ import annotations
 
+from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 #: PostgreSQL's serialization_failure and deadlock_detected (its manual, appendix A).
@@ -17,6 +18,11 @@ _FORBIDDEN_BY_NUMBER: frozenset[object] = frozenset({1044, 1142, 1143, 1290, 179
 _FULL: frozenset[object] = frozenset({"53100"})
 #: MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
 _FULL_BY_NUMBER: frozenset[object] = frozenset({1021, 1114})
+
+
+def named(url: URL) -> str:
+    """Return the URL for a message: without its password, wherever it stands."""
+    return url.set(query={}).render_as_string()
 
 
 def is_lost_race(error: DBAPIError) -> bool:

@@ -43,11 +43,6 @@ def usable(text: str | URL, folder: Path) -> URL:
     return _usable_file(url, folder) if is_sqlite(url) else url
 
 
-def named(url: URL) -> str:
-    """Return the URL for a message: without its password, wherever it stands."""
-    return url.set(query={}).render_as_string()
-
-
 def _usable_file(url: URL, folder: Path) -> URL:
     if url.host or url.username:
         raise ConfigError(

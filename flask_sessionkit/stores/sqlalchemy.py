@@ -27,11 +27,12 @@ from .sql_errors import (
     is_forbidden,
     is_full,
     is_locked,
+    named,
 )
 from .sql_statements import Statements, Values, record_of, times, values_of
 from .sql_table import TABLE as TABLE
 from .sql_table import session_table as session_table
-from .sql_urls import named, usable
+from .sql_urls import usable
 from .sqlite_file import has_file, make_file, not_waiting, switch_to_wal
 
 P = ParamSpec("P")

@@ -66,7 +66,7 @@ def test_pymysql_waits_for_parts_of_a_second() -> None:
         seen.append(params)
         raise TimeoutError
 
-    event.listen(store._engine, "do_connect", connect)
+    event.listen(store._engine, "do_connect", connect, insert=True)  # before the store's own
     with pytest.raises(StoreError):
         store.load(a_key(0), now=NOW)
 
