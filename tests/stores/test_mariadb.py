@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from servers import MariaDBServer, free_port
-from sqlalchemy import event, make_url
+from sqlalchemy import make_url
 
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
@@ -58,15 +58,15 @@ def test_the_charset_of_the_database_changes_nothing(charset: str, mariadb_serve
     mariadb_server.sql(f"DROP DATABASE db_{charset}")
 
 
-def test_pymysql_waits_for_parts_of_a_second() -> None:
+def test_pymysql_waits_for_parts_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     store = SQLAlchemyStore("mysql+pymysql://root@127.0.0.1/sessions", timeout=0.25, connect_args={"read_timeout": 3})
     seen: list[dict[str, object]] = []
 
-    def connect(dialect: object, record: object, args: object, params: dict[str, object]) -> None:
+    def connect(*_: object, **params: object) -> None:
         seen.append(params)
         raise TimeoutError
 
-    event.listen(store._engine, "do_connect", connect, insert=True)  # before the store's own
+    monkeypatch.setattr(store._engine.dialect, "connect", connect)
     with pytest.raises(StoreError):
         store.load(a_key(0), now=NOW)
 
