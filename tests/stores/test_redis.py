@@ -565,6 +565,7 @@ def test_on_a_cluster_a_change_costs_one_command_unless_the_list_changes(
     store = RedisStore(client, prefix=prefix)
     for number in range(20, 50):
         store.create(a_record(number, owner=OTHER_OWNER))  # so that each node has the scripts
+    store.create(a_record(50))  # and that of the owner's list has its own
     records = [a_record(1)]
     ways = [{}, {"owner": None}, {"owner": OWNER}, {"absolute_at": ABSOLUTE - 9}, {"absolute_at": ABSOLUTE + 9}]
     for changes in ways:
