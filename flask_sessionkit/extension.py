@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,7 +70,7 @@ class SessionKit:
                 instance_path=Path(app.instance_path),
                 timeout=settings.store_timeout,
                 prefix=settings.key_prefix,
-                database=partial(_database, weakref.ref(app)),
+                database=_database,
             )
             store = self._make_store(settings.store, site)
         except ConfigError as error:
@@ -199,21 +196,19 @@ class SessionKit:
         return site
 
 
-def _database(app_of: weakref.ref[Flask], bind: str | None) -> Any:
+def _database(bind: str | None) -> Any:
     """Return the URL of one of the databases of the application's Flask-SQLAlchemy; its engines need a context.
 
     :raises ConfigError: the application has no such database.
     """
-    app = app_of()
-    with app.app_context() if app is not None else nullcontext():
-        try:
-            return current_app.extensions["sqlalchemy"].engines[bind].url
-        except KeyError as error:
-            what = "SQLALCHEMY_DATABASE_URI" if bind is None else f"{bind!r} in SQLALCHEMY_BINDS"
-            raise ConfigError(
-                f"SESSIONKIT_STORE is 'sqlalchemy:', and {current_app.name} has no {what}. "
-                "Set it, and call db.init_app(app) of Flask-SQLAlchemy, before the first request."
-            ) from error
+    try:
+        return current_app.extensions["sqlalchemy"].engines[bind].url
+    except KeyError as error:
+        what = "SQLALCHEMY_DATABASE_URI" if bind is None else f"{bind!r} in SQLALCHEMY_BINDS"
+        raise ConfigError(
+            f"SESSIONKIT_STORE is 'sqlalchemy:', and {current_app.name} has no {what}. "
+            "Set it, and call db.init_app(app) of Flask-SQLAlchemy, before the first request."
+        ) from error
 
 
 def _current_key() -> str | None:

@@ -31,8 +31,6 @@ _UNHURRIED = 20
 _PATIENCE = {"psycopg": "patience", "pymysql": "_read_timeout"}
 #: What drivers raise where an answer is none.
 _UNREADABLE = (ValueError, LookupError, TypeError, AssertionError)
-#: In a database without an encoding (SQL_ASCII) psycopg would else read text as bytes.
-_TEXT = {"client_encoding": "utf8"}
 #: Seconds, at most, before a statement that lost a race is repeated.
 _JITTER = 0.02
 
@@ -80,7 +78,7 @@ class Connections:
                 ):
                     return _done(work, connection)
             except ConfigError:
-                raise
+                raise  # it is a ValueError too
             except _UNREADABLE:
                 # The cause goes, since it may quote the answer.
                 raise StoreError(
@@ -193,8 +191,11 @@ def _limits(driver: str, timeout: float) -> dict[str, Any]:
         case "psycopg":
             # Statements are not prepared: psycopg calls them _pg3_0 and so on in every process, and behind a pooler of
             # transactions that knows nothing of it one process would run another's. It also is a trip of its own.
-            # Two seconds are libpq's floor; sql_psycopg waits for less.
-            return {"connect_timeout": max(2, math.ceil(timeout)), "prepare_threshold": None} | _TEXT
+            return {
+                "connect_timeout": max(2, math.ceil(timeout)),  # libpq's floor; sql_psycopg waits for less
+                "prepare_threshold": None,
+                "client_encoding": "utf8",  # of a database without one (SQL_ASCII) text would be read as bytes
+            }
         case "pymysql":
             # It would else switch autocommit off on each new connection, for SQLAlchemy to switch it on again.
             return {"autocommit": True} | dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), timeout)

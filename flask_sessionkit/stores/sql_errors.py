@@ -9,11 +9,14 @@ from sqlalchemy.exc import DBAPIError
 _LOST_RACES: frozenset[object] = frozenset({"40001", "40P01"})
 #: MariaDB's ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK, and ER_CHECKREAD, its 11.6's word for the same.
 _LOST_RACES_BY_NUMBER: frozenset[object] = frozenset({1205, 1213, 1020})
-#: PostgreSQL's insufficient_privilege and read_only_sql_transaction.
-_FORBIDDEN: frozenset[object] = frozenset({"42501", "25006"})
-#: MariaDB's ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR,
-#: ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
-_FORBIDDEN_BY_NUMBER: frozenset[object] = frozenset({1044, 1142, 1143, 1290, 1792})
+#: PostgreSQL's read_only_sql_transaction.
+_READ_ONLY: frozenset[object] = frozenset({"25006"})
+#: MariaDB's ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
+_READ_ONLY_BY_NUMBER: frozenset[object] = frozenset({1290, 1792})
+#: PostgreSQL's insufficient_privilege.
+_FORBIDDEN: frozenset[object] = _READ_ONLY | {"42501"}
+#: MariaDB's ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR.
+_FORBIDDEN_BY_NUMBER: frozenset[object] = _READ_ONLY_BY_NUMBER | {1044, 1142, 1143}
 #: PostgreSQL's disk_full.
 _FULL: frozenset[object] = frozenset({"53100"})
 #: MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
@@ -38,9 +41,7 @@ def is_forbidden(error: DBAPIError) -> bool:
 
 def is_read_only(error: DBAPIError) -> bool:
     """Return whether a server takes no changes from anybody, as one that is no longer the primary."""
-    # PostgreSQL's read_only_sql_transaction; MariaDB's ER_OPTION_PREVENTS_STATEMENT and
-    # ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION.
-    return _state(error) == "25006" or _number(error) in {1290, 1792}
+    return _state(error) in _READ_ONLY or _number(error) in _READ_ONLY_BY_NUMBER
 
 
 def is_full(error: DBAPIError) -> bool:

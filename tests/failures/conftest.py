@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=SERVED_KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def wire(kind: str, request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    server = request.getfixturevalue(f"{kind}_server")
-    with Proxy(server.host, server.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

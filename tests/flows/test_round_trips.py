@@ -25,13 +25,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def wire(kind: str, request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    server = request.getfixturevalue(f"{kind}_server")
-    with Proxy(server.host, server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def site(kind: str, wire: Proxy, tmp_path: Path, request: pytest.FixtureRequest) -> Site:
     """A site behind the wire, whose store is connected and has its table and its scripts."""
     site = Site(open_store(kind, prepare(kind, tmp_path, request, wire=wire)), FrozenClock())

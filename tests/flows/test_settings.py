@@ -16,6 +16,7 @@ from flask import Flask, session
 from flow_site import NOBODY, Seen, Site, both, login, put
 
 from flask_sessionkit import ConfigError, SessionKit
+from flask_sessionkit.stores.base import Capability
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
@@ -400,3 +401,32 @@ def test_a_cookie_that_browsers_would_drop_is_refused_at_the_start(config: dict[
 
 def test_a_cookie_of_the_right_prefix_is_taken() -> None:
     made(SESSION_COOKIE_NAME="__Host-shop", SESSION_COOKIE_SAMESITE="None", SESSION_COOKIE_PARTITIONED=True)
+
+
+@pytest.mark.parametrize(
+    ("able", "has_stamp", "advice"),
+    [
+        (Capability.NONE, False, ["Sessions end with this process"]),
+        (Capability.SHARED, False, []),
+        (Capability.SHARED | Capability.INDEX_BEST_EFFORT, False, ["may forget which sessions"]),
+        (Capability.SHARED | Capability.INDEX_BEST_EFFORT, True, []),
+    ],
+)
+def test_a_store_is_advised_on_for_what_it_can_not_do(
+    able: Capability, has_stamp: bool, advice: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Able(MemoryStore):
+        capabilities = able
+
+    app = Flask("flows")
+    app.config.update(SECRET_KEY="s" * 40)
+    kit = SessionKit(app, store=Able())
+    if has_stamp:
+        kit.user_stamp(lambda user: "as ever")
+    app.add_url_rule("/", "put", lambda: str(session.get("a")))
+
+    app.test_client().get("/")
+
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == len(advice)
+    assert all(part in text for part, text in zip(advice, said, strict=True))

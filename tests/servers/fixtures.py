@@ -10,6 +10,7 @@ from . import (
     MariaDBServer,
     MemcachedServer,
     PostgreSQLServer,
+    Proxy,
     Redis62,
     RedisCluster,
     RedisSentinel,
@@ -74,3 +75,11 @@ def mariadb_server() -> Iterator[MariaDBServer]:
     need(MariaDBServer)
     with MariaDBServer("--max-connections=200") as server:
         yield server
+
+
+@pytest.fixture
+def wire(kind: str, request: pytest.FixtureRequest) -> Iterator[Proxy]:
+    """What leads to the server of a test's ``kind`` and can be broken."""
+    server = request.getfixturevalue(f"{kind}_server")
+    with Proxy(server.host, server.port) as proxy:
+        yield proxy

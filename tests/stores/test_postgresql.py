@@ -49,7 +49,7 @@ class TestPostgreSQLStore(StoreContract):
         return SQLAlchemyStore(f"postgresql+psycopg://test@127.0.0.1:{free_port()}/sessions")
 
 
-@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
 def test_the_encoding_of_the_database_changes_nothing(encoding: str, postgresql_server: PostgreSQLServer) -> None:
     name = f"db_{encoding.lower()}"
     postgresql_server.sql(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")

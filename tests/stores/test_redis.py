@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import redis
+import valkey
 from servers import Proxy, RedisServer, free_port, need
 from servers.redis_cluster import RedisCluster
 from servers.redis_sentinel import RedisSentinel, RedisSentinels
@@ -41,7 +43,6 @@ from flask_sessionkit.testing.contract import (
 from flask_sessionkit.testing.interleaving import Crash
 from flask_sessionkit.testing.processes import forked
 
-redis = pytest.importorskip("redis")
 pytestmark = pytest.mark.redis
 
 
@@ -115,7 +116,7 @@ class TestWithAValkeyClusterClient(Variant):
         self.port = redis_cluster.nodes[0].port
 
     def target(self) -> object:
-        return pytest.importorskip("valkey").ValkeyCluster(host="127.0.0.1", port=self.port, decode_responses=True)
+        return valkey.ValkeyCluster(host="127.0.0.1", port=self.port, decode_responses=True)
 
 
 class TestOnSentinel(Variant):
@@ -156,7 +157,7 @@ class TestWithAValkeyClient(Variant):
         self.port = redis_server.port
 
     def target(self) -> object:
-        return pytest.importorskip("valkey").Valkey(port=self.port, decode_responses=True)
+        return valkey.Valkey(port=self.port, decode_responses=True)
 
 
 class TestOnAUnixSocket(Variant):

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+import valkey
 from servers import RedisServer
 
 from flask_sessionkit.errors import ConfigError
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.stores.redis_clients import Server, is_client, server_of
-
-redis = pytest.importorskip("redis")
-valkey = pytest.importorskip("valkey")
 
 
 def server(url: str) -> Server:

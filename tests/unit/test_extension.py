@@ -6,6 +6,7 @@ import doctest
 from typing import Any
 
 import pytest
+import redis
 from flask import Flask
 
 from flask_sessionkit import ConfigError, SessionKit, SessionKitError, StoreError, extension
@@ -148,7 +149,6 @@ def test_a_store_without_an_index_cannot_list() -> None:
 
 
 def test_a_client_of_redis_is_taken_as_it_is() -> None:
-    redis = pytest.importorskip("redis")
     app = Flask("unit")
     client = redis.Redis(port=1)
     app.config.update(SECRET_KEY="x", TESTING=True, SESSIONKIT_STORE=client, SESSIONKIT_KEY_PREFIX="ours:")
@@ -162,7 +162,6 @@ def test_a_client_of_redis_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("make", [lambda redis: redis.asyncio.Redis(), lambda redis: redis.Redis().pipeline()])
 def test_a_client_that_is_none_is_refused(make: Any) -> None:
-    redis = pytest.importorskip("redis")
     app = Flask("unit")
     app.config.update(SECRET_KEY="x", TESTING=True)
 
