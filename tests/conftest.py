@@ -2,7 +2,6 @@
 
 import gc
 import sys
-import warnings
 from pathlib import Path
 
 # Behind all else, so that the wheel itself is tested.
@@ -18,7 +17,4 @@ def pytest_runtest_teardown() -> None:
     global _tests_run
     _tests_run += 1
     if _tests_run % 50 == 0:
-        with warnings.catch_warnings():
-            # What a test before this one forgot is no fault of this one.
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        gc.collect()

@@ -419,7 +419,7 @@ def test_a_store_is_advised_on_for_what_it_can_not_do(
         capabilities = able
 
     app = Flask("flows")
-    app.config.update(SECRET_KEY="s" * 40)
+    app.config.update(SECRET_KEY="0123456789abcdef" * 3)
     kit = SessionKit(app, store=Able())
     if has_stamp:
         kit.user_stamp(lambda user: "as ever")
