@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Server:
     :param name: for messages; holds no password.
     :param package: ``redis`` or ``valkey``.
     :param client: returns the client.
+    :param close: closes its connections, when nobody holds this server any more; ``None``: they are somebody else's.
     :param patience: seconds after which a call asks no further server; ``None`` leaves that to the client.
     """
 
@@ -54,6 +56,7 @@ class Server:
         package: str,
         client: Callable[[], Any],
         *,
+        close: Callable[[], None] | None = None,
         is_cluster: bool = False,
         patience: float | None = None,
     ) -> None:
@@ -67,6 +70,10 @@ class Server:
         self._read_only_error: type[Exception] = errors.ReadOnlyError
         self._client = client
         self._patience = patience
+        if close is not None:
+            # The driver leaves it to the garbage collector, which may take a connection's socket before the connection,
+            # and warns of it then. Not at exit: a child would close its parent's.
+            weakref.finalize(self, close).atexit = False
 
     def call(self, *command: bytes | str | int) -> Any:
         """Return the answer to a command, its strings as bytes.
@@ -190,10 +197,12 @@ class _Address:
 def _of_url(url: str, timeout: float) -> Server:
     address = _read(url)
     make = {"": _single, "unix": _single, "sentinel": _sentinels_master, "cluster": _cluster}[address.kind]
+    client, close = make(address, timeout)
     return Server(
         _shown(address),
         "redis",
-        make(address, timeout),
+        client,
+        close=close,
         is_cluster=address.kind == "cluster",
         # The second of two attempts begins before this, the third does not. Sentinel and Cluster ask one server after
         # the other, and each of them may be silent.
@@ -210,12 +219,21 @@ def _shown(address: _Address) -> str:
     return f"{scheme}://{hosts}{service}" + ("" if address.kind == "cluster" else f"/{address.options['db']}")
 
 
-def _single(address: _Address, timeout: float) -> Callable[[], Any]:
+#: What returns a client, and what closes its connections.
+_Made: TypeAlias = tuple[Callable[[], Any], Callable[[], None]]
+
+
+def _single(address: _Address, timeout: float) -> _Made:
     place = (
         {"path": address.path} if address.kind == "unix" else dict(zip(("host", "port"), address.hosts[0], strict=True))
     )
     client = _client(address, timeout, attempts=2, **place, **address.options)
-    return lambda: client
+    return lambda: client, lambda: _disconnect([client])
+
+
+def _disconnect(clients: Iterable[Any]) -> None:
+    for client in clients:
+        client.connection_pool.disconnect()
 
 
 def _client(address: _Address, timeout: float, *, attempts: int, **options: Any) -> Any:
@@ -246,7 +264,7 @@ def _common(timeout: float, attempts: int) -> dict[str, Any]:
     }
 
 
-def _sentinels_master(address: _Address, timeout: float) -> Callable[[], Any]:
+def _sentinels_master(address: _Address, timeout: float) -> _Made:
     from redis.sentinel import Sentinel, SentinelConnectionPool
 
     sentinel = Sentinel([])  # type: ignore[no-untyped-call]  # redis-py's own
@@ -265,10 +283,10 @@ def _sentinels_master(address: _Address, timeout: float) -> Callable[[], Any]:
         **address.options,
         **_common(timeout, 2),
     )
-    return lambda: client
+    return lambda: client, lambda: _disconnect([client, *sentinel.sentinels])
 
 
-def _cluster(address: _Address, timeout: float) -> Callable[[], Any]:
+def _cluster(address: _Address, timeout: float) -> _Made:
     from redis.cluster import ClusterNode, RedisCluster
 
     options = {name: value for name, value in address.options.items() if name != "db"} | _common(timeout, 2)
@@ -285,7 +303,8 @@ def _cluster(address: _Address, timeout: float) -> Callable[[], Any]:
             **options,
         )
 
-    return _Late(make)
+    late = _Late(make)
+    return late, late.close
 
 
 class _Late:
@@ -304,6 +323,11 @@ class _Late:
         if made is None or made[0] != os.getpid():
             self._made = made = (os.getpid(), self._make())
         return made[1]
+
+    def close(self) -> None:
+        """Close the connections of the client that was made, unless they are the parent's."""
+        if self._made is not None and self._made[0] == os.getpid():
+            self._made[1].disconnect_connection_pools()
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import gc
 import ipaddress
 import re
 import socket
@@ -77,14 +78,21 @@ class Variant(StoreContract):
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
-    def prefix(self) -> None:
+    def prefix(self) -> Iterator[None]:
         self.own_prefix = a_prefix()
+        self.clients: list[Any] = []
+        yield
+        for client in self.clients:
+            client.close()  # a store closes its own clients only
 
     def make_store(self) -> RedisStore:
-        return RedisStore(self.target(), prefix=self.own_prefix, timeout=10)
+        target = self.target()
+        if not isinstance(target, str):
+            self.clients.append(target)
+        return RedisStore(target, prefix=self.own_prefix, timeout=10)
 
     def make_peer(self) -> RedisStore:
-        return RedisStore(self.target(), prefix=self.own_prefix, timeout=10)
+        return self.make_store()
 
 
 class TestOnCluster(Variant):
@@ -595,6 +603,32 @@ def test_a_forked_child_has_a_cluster_client_of_its_own(redis_cluster: RedisClus
         use_all(store, first=10)
 
     forked(work)()
+
+
+# Connections
+
+
+def pools_of(store: RedisStore) -> list[Any]:
+    client = store._server._client()
+    if store._server.is_cluster:
+        return [node.redis_connection.connection_pool for node in client.get_nodes() if node.redis_connection]
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    return [client.connection_pool, *(client.connection_pool for client in (manager.sentinels if manager else ()))]
+
+
+@pytest.mark.parametrize("server", ["redis_server", "redis_sentinels", "redis_cluster"])
+def test_a_store_that_is_let_go_closes_its_connections(
+    server: str, prefix: str, request: pytest.FixtureRequest
+) -> None:
+    store = RedisStore(request.getfixturevalue(server).url, prefix=prefix)
+    store.create(a_record())
+    connections = [connection for pool in pools_of(store) for connection in pool._available_connections]
+    assert any(connection._sock is not None for connection in connections)
+
+    del store
+    gc.collect()
+
+    assert all(connection._sock is None for connection in connections)
 
 
 # A server that fails
