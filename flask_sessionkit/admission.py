@@ -5,9 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from . import signals
-from .backends import TOMBSTONE_KEPT, Found, ServerBackend
+from .backends import TOMBSTONE_KEPT, Backend, Found
 from .circumstances import Circumstances
-from .clock import touch_is_due
 from .contents import Contents, Kind
 from .draft import Kept
 from .reasons import Reason
@@ -36,7 +35,7 @@ class Admission:
     :param now: when the request first looked at its session, in Unix seconds; all is judged by that moment.
     """
 
-    def __init__(self, backend: ServerBackend, circumstances: Circumstances, *, now: float) -> None:
+    def __init__(self, backend: Backend, circumstances: Circumstances, *, now: float) -> None:
         self._backend = backend
         self._circumstances = circumstances
         self._now = now
@@ -80,7 +79,7 @@ class Admission:
         found = self._backend.load(token, now=self._now, touch_every=every, touch_within=within)
         if found is None or not self._lives(found):
             return None
-        if every is not None and touch_is_due(found.record.seen_at, self._now, every):
+        if every is not None and self._backend.is_touch_due(found, now=self._now, touch_every=every):
             return self._backend.touch(found, now=self._now, touch_every=every)
         return found
 

@@ -1,35 +1,27 @@
-"""The seam: a token to what is kept under it, in a store."""
+"""The seam: a token to what it stands for, which lies in a store or in the token itself."""
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import replace
-from typing import cast
+from collections.abc import Mapping
+from typing import Protocol
 
-import msgspec
 from msgspec import Struct
 
-from .clock import settled
 from .contents import Contents, Kind
-from .errors import SessionTooLarge, StoreError
+from .errors import SessionTooLarge
 from .policy import Times
 from .reasons import Reason
 from .record import Outcome, Record, Version
-from .sealing import OVERHEAD, KeyRing
-from .stores.base import Capability, LimitsPayload, Store, Touches, TouchesOnLoad
-from .tokens import key_of, new_token
 
 #: Seconds that a tombstone is kept: late requests learn that the session ended, and the user learns why.
 TOMBSTONE_KEPT = 60.0
-#: Attempts at a compare-and-swap before an end simply deletes: a logout has to win against any number of writers.
-_ATTEMPTS = 16
 
 
 class Found(Struct, frozen=True):
-    """What lies under a key.
+    """What a token stands for.
 
-    :param token: what the client holds; ``None`` where only the key is known.
-    :param contents: ``None`` if no secret of the ring opens the record.
+    :param token: what the client holds; ``None`` where only the key is known, or where it holds another one yet.
+    :param contents: ``None`` if no secret of the ring opens it.
     """
 
     key: str
@@ -38,7 +30,7 @@ class Found(Struct, frozen=True):
     record: Record
 
     def __repr__(self) -> str:
-        return "<Found>"  # reporters of errors show the variables of a frame, and this holds a token
+        return f"<{type(self).__name__}>"  # reporters of errors show the variables of a frame, and this holds a token
 
     @property
     def version(self) -> Version:
@@ -60,67 +52,51 @@ class Update(Struct, frozen=True):
     found: Found | None = None
 
 
-class ServerBackend:
-    """Sessions that lie in a store, sealed and filed under the hash of their token.
+class Backend(Protocol):
+    """What the life of a session needs of the place where it is kept."""
 
-    :param max_size: bytes of one encoded session.
-    """
-
-    def __init__(self, store: Store, ring: KeyRing, *, app_id: str, max_size: int) -> None:
-        self.store = store
-        # Told once: looking into a flag takes a microsecond.
-        self._touching = cast(TouchesOnLoad, store) if Capability.TOUCH_ON_LOAD in store.capabilities else None
-        self._ring = ring
-        self._app_id = app_id
-        self._max_size = min(max_size, store.max_payload - OVERHEAD) if isinstance(store, LimitsPayload) else max_size
+    def could_be(self, text: str) -> bool:
+        """Return whether a text could be a token here; anything else is none, and costs nothing more."""
+        ...
 
     def load(self, token: str, *, now: float, touch_every: float | None, touch_within: float) -> Found | None:
-        """Return what lies under a token, whatever it is, or ``None``; touched, if the store can do that in one trip.
+        """Return what a token stands for, whatever it is, or ``None``; touched, if that can be done in one trip.
 
         :param touch_every: see ``Store.load``.
         :param touch_within: see ``TouchesOnLoad.load``.
         :raises StoreError: the store cannot answer.
         """
-        key = key_of(token, self._app_id)
-        if self._touching is None or touch_every is None:
-            record = self.store.load(key, now=now)
-        else:
-            record = self._touching.load(key, now=now, touch_every=touch_every, touch_within=touch_within)
-        return None if record is None else self._opened(key, record, token)
+        ...
+
+    def is_touch_due(self, found: Found, *, now: float, touch_every: float) -> bool:
+        """Return whether "last seen" is to be written."""
+        ...
 
     def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
         """Write down that a session was seen, unless it changed meanwhile; return it as it is then.
 
         :raises StoreError: the store cannot answer.
         """
-        record: Record | None
-        if isinstance(self.store, Touches):
-            record = replace(found.record, seen_at=now) if self.store.touch(found.record, now=now) else None
-        else:
-            record = self.store.load(found.key, now=now, touch_every=touch_every)
-        is_same = record is not None and record.version == found.version
-        return Found(found.key, found.token, found.contents, record) if record is not None and is_same else found
+        ...
 
     def load_key(self, key: str, *, now: float, token: str | None = None) -> Found | None:
         """Return what lies under a key, whatever it is, or ``None``.
 
         :raises StoreError: the store cannot answer.
         """
-        record = self.store.load(key, now=now)
-        return None if record is None else self._opened(key, record, token)
+        ...
 
-    def create(self, contents: Contents, *, seen_at: float, info: bytes = b"") -> Found:
-        """Store a session under a new token.
+    def create(
+        self, contents: Contents, *, seen_at: float, info: bytes = b"", renewed_from: Found | None = None
+    ) -> Found:
+        """Keep a session under a new token.
 
         :param seen_at: Unix seconds.
+        :param renewed_from: it is this session, which goes on once this one is retired to the new key.
         :raises SessionTooLarge: nothing was stored.
         :raises StoreError: the store cannot answer.
         """
-        token = new_token()
-        record = self._record(key_of(token, self._app_id), contents, seen_at=seen_at, info=info)
-        if not self.store.create(record):
-            raise StoreError("A key drawn from 256 random bits is taken. Check the machine's source of randomness.")
-        return Found(record.key, token, contents, record)
+        ...
 
     def update(self, found: Found, contents: Contents, *, now: float, seen_at: float | None = None) -> Update:
         """Overwrite what was found, unless it changed meanwhile.
@@ -129,17 +105,7 @@ class ServerBackend:
         :raises SessionTooLarge: nothing was stored.
         :raises StoreError: the store cannot answer.
         """
-        seen = found.record.seen_at if seen_at is None else max(seen_at, found.record.seen_at)
-        record = self._record(found.key, contents, seen_at=seen, info=found.record.info)
-        expected = None if found.contents is None else found.version
-        write = self.store.replace(record, expected=expected, now=now)
-        if write.outcome is Outcome.OK:
-            return Update(Outcome.OK, Found(found.key, found.token, contents, record))
-        if write.outcome is Outcome.GONE:
-            return Update(Outcome.GONE)
-        current = None if write.current is None else self._opened(found.key, write.current, found.token)
-        current = current or self.load_key(found.key, token=found.token, now=now)
-        return Update(Outcome.CONFLICT if current else Outcome.GONE, current)
+        ...
 
     def end(self, found: Found, reason: Reason, *, now: float) -> Update:
         """End a session, whatever is written to it meanwhile, and follow it where its token is renewed meanwhile.
@@ -147,85 +113,37 @@ class ServerBackend:
         :return: ``OK`` if it was this call that ended it, ``CONFLICT`` with the tombstone that was there, or ``GONE``.
         :raises StoreError: the store cannot answer.
         """
-        attempts = 0
-        while is_tombstone(found) or attempts < _ATTEMPTS:
-            if is_tombstone(found):
-                successor = self.successor(found, now=now)
-                if successor is None:
-                    return Update(Outcome.CONFLICT, found)
-                found = successor
-            else:
-                attempts += 1
-                # A store lets nothing be written to what has ended, so this is written as of a second before that. To
-                # delete and create instead would let two requests that met the same end both tell of it.
-                at = min(now, found.record.expires_at - 1)
-                update = self._bury(found, tombstone(reason, found, now), now=now, at=at)
-                if update.outcome is Outcome.OK or update.found is None:
-                    return update
-                found = update.found
-        if not self.store.delete(found.key):
-            return Update(Outcome.GONE)
-        self.store.create(self._record(found.key, tombstone(reason, found, now), seen_at=now, info=b""))
-        return Update(Outcome.OK)
+        ...
 
     def retire(self, found: Found, reason: Reason, *, now: float, target: str | None = None) -> Update:
-        """Swap what was found to a tombstone, unless it changed or ended meanwhile.
+        """End what was found, unless it changed or ended meanwhile.
 
         :param target: the key under which the same session goes on.
         :raises StoreError: the store cannot answer.
         """
-        return self._bury(found, tombstone(reason, found, now, target), now=now, at=now)
+        ...
 
     def successor(self, found: Found, *, now: float) -> Found | None:
-        """Return the record under which a session goes on whose token was renewed, or ``None``.
+        """Return that under which a session goes on whose token was renewed, or ``None``.
 
         :raises StoreError: the store cannot answer.
         """
-        target = found.contents.target if found.contents else None
-        return self.load_key(target, now=now) if target else None
+        ...
 
     def delete(self, found: Found) -> bool:
-        """Remove a record; return whether it was this call that removed it.
+        """Take back what was created and nobody has a token of; return whether it was this call that did.
 
         :raises StoreError: the store cannot answer.
         """
-        return self.store.delete(found.key)
+        ...
 
-    def owners(self, user_id: str) -> list[str]:
-        """Return the names that the store may know a user by, the current secret's first."""
-        return self._ring.owners(user_id)
+    def info_of(self, record: Record) -> bytes:
+        """Return a record's info as it was before it was sealed, if it was."""
+        ...
 
-    def _bury(self, found: Found, contents: Contents, *, now: float, at: float) -> Update:
-        kept_from = max(at, settled(found.record.seen_at, now))
-        contents = msgspec.structs.replace(contents, idle=now + TOMBSTONE_KEPT - kept_from)
-        update = self.update(found, contents, now=at, seen_at=kept_from)
-        if update.outcome is not Outcome.GONE:
-            return update
-        # The clock of a server that renewed the token may be behind: its tombstone has ended for us, and leads on yet.
-        left = self.load_key(found.key, now=now)
-        leads_on = left is not None and left.contents is not None and left.contents.target is not None
-        return Update(Outcome.CONFLICT, left) if leads_on else update
-
-    def _opened(self, key: str, record: Record, token: str | None) -> Found:
-        # By the key that was asked for: of an answer to somebody else's question the seal then does not fit.
-        payload = self._ring.open(record.payload, key=key)
-        return Found(key, token, None if payload is None else Contents.decode(payload), record)
-
-    def _record(self, key: str, contents: Contents, *, seen_at: float, info: bytes) -> Record:
-        payload = contents.encode()
-        if len(payload) > self._max_size:
-            raise _too_large(contents, len(payload), self._max_size)
-        return Record(
-            key=key,
-            payload=self._ring.seal(payload, key=key),
-            created_at=contents.created_at,
-            seen_at=seen_at,
-            idle=contents.idle,
-            absolute_at=contents.absolute_at,
-            owner=None if contents.user is None else self._ring.owners(contents.user)[0],
-            info=b"" if contents.user is None else info,
-            version=secrets.token_bytes(8),
-        )
+    def token_of(self, found: Found) -> str | None:
+        """Return the token that the client shall hold from now on."""
+        ...
 
 
 def is_tombstone(found: Found) -> bool:
@@ -249,11 +167,8 @@ def tombstone(reason: Reason, found: Found, now: float, target: str | None = Non
     )
 
 
-def _too_large(contents: Contents, size: int, limit: int) -> SessionTooLarge:
-    largest = sorted(contents.data, key=lambda name: len(contents.data[name]), reverse=True)[:3]
-    named = ", ".join(f"{name!r} ({len(contents.data[name])} bytes)" for name in largest)
-    return SessionTooLarge(
-        f"The session has {size} bytes, more than the {limit} that SESSIONKIT_MAX_SIZE and the store allow; "
-        f"its largest keys: {named}. Keep large things elsewhere and their ids here, or raise the limit. "
-        "Nothing was saved."
-    )
+def too_large(data: Mapping[str, bytes], fault: str, mend: str) -> SessionTooLarge:
+    """Return the error of a session that is too large; it names the largest keys."""
+    largest = sorted(data, key=lambda name: len(data[name]), reverse=True)[:3]
+    named = ", ".join(f"{name!r} ({len(data[name])} bytes)" for name in largest)
+    return SessionTooLarge(f"{fault}; its largest keys: {named}. {mend} Nothing was saved.")

@@ -21,6 +21,9 @@ def purge(batch: int, dry_run: bool) -> None:
     """Remove sessions that have expired."""
     kit = current_app.extensions["sessionkit"]
     store, clock = kit.store, current_app.session_interface.clock  # type: ignore[attr-defined]  # ours, as kit is there
+    if store is None:
+        click.echo("Sessions lie in browsers here, and nothing of them is kept that could expire.")
+        return
     if Capability.PURGE not in store.capabilities:
         click.echo("This store removes expired sessions by itself.")
         return

@@ -25,10 +25,12 @@ class Settings:
     """What ``SESSIONKIT_...`` says. Durations in seconds, sizes in bytes.
 
     :param store: a URL, or a store object; ``None`` for files in the instance folder.
+    :param revocation_store: the same; ``None`` for none.
     """
 
     # Not shown, as a URL may hold a password.
     store: Any = field(repr=False)
+    revocation_store: Any = field(repr=False)
     key_prefix: str
     app_id: str
     timeouts: Timeouts
@@ -36,12 +38,18 @@ class Settings:
     login_view: str | None
     allow_weak_secret: bool
     max_size: int
+    encrypt_records: bool
     secure_cookie: bool
     clear_site_data: bool
     store_timeout: float
     client_info: bool
     #: All that was set when it was read; what is set later is not.
     given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_client_kind(self) -> bool:
+        """Return whether sessions lie in the browser."""
+        return isinstance(self.store, str) and self.store.lower() == "cookie:"
 
 
 def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings, list[str]]:
@@ -67,6 +75,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
     settings = Settings(
         given=_ours(config),
         store=reader.value("STORE", None, lambda value: value, "a URL or a store object"),
+        revocation_store=reader.value("REVOCATION_STORE", None, lambda value: value, "a URL or a store object"),
         key_prefix=reader.value("KEY_PREFIX", "session:", _prefix, "1 to 100 visible ASCII characters without { and }"),
         app_id=reader.value("APP_ID", app_name, _text, "a text of 1 to 255 bytes"),
         timeouts=Timeouts(
@@ -80,6 +89,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
         login_view=reader.value("LOGIN_VIEW", None, _text, 'the name of an endpoint, such as "login"'),
         allow_weak_secret=reader.switch("ALLOW_WEAK_SECRET", default=False),
         max_size=reader.value("MAX_SIZE", 64 * 1024, _size, "a number of bytes, at least 1024"),
+        encrypt_records=reader.switch("ENCRYPT_RECORDS", default=False),
         secure_cookie=reader.switch("SECURE_COOKIE", default=True),
         clear_site_data=reader.switch("CLEAR_SITE_DATA", default=False),
         store_timeout=reader.duration("STORE_TIMEOUT", timedelta(seconds=0.5), at_most=60.0),

@@ -116,6 +116,11 @@ class CookiePolicy(SessionInterface):
             partitioned=self.get_cookie_partitioned(app),
         )
 
+    def cookie_settings(self, app: Flask) -> tuple[object, ...]:
+        """Return all that the cookie depends on."""
+        settings: tuple[object, ...] = _cookie_settings(app.config)
+        return settings
+
     def note_sent(self, app: Flask) -> None:
         """Remember what the cookie looked like, and advise if browsers will drop it."""
         self._sent_under = _cookie_settings(app.config)

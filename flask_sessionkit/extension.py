@@ -12,7 +12,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from .auth import current_session
 from .cli import sessions
 from .clock import Clock, SystemClock
-from .config import read_settings
+from .config import Settings, read_settings
 from .cookie_policy import cookie_faults
 from .errors import ConfigError, SessionKitError, StoreError
 from .identity import as_user_id
@@ -20,7 +20,7 @@ from .interface import RETRY_AFTER, SessionKitInterface
 from .roster import Roster, SessionInfo
 from .secret_keys import fit_secrets
 from .store_urls import Site, make_store, store_of_client
-from .stores.base import Store
+from .stores.base import Capability, Store
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -64,20 +64,29 @@ class SessionKit:
             problems += fit_secrets(app.secret_key, fallbacks, may_be_weak=may_be_weak)[1]
         if not (app.debug or app.testing):
             problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
+        site = Site(
+            instance_path=Path(app.instance_path),
+            timeout=settings.store_timeout,
+            prefix=settings.key_prefix,
+            database=_database,
+        )
         store = None
         try:
-            site = Site(
-                instance_path=Path(app.instance_path),
-                timeout=settings.store_timeout,
-                prefix=settings.key_prefix,
-                database=_database,
-            )
-            store = self._make_store(settings.store, site)
+            if settings.is_client_kind and self._store is None:
+                store = _revocation_store(settings, site, is_strict=not (app.debug or app.testing))
+            else:
+                store = self._make_store(settings, site)
         except ConfigError as error:
             problems.append(str(error))
-        if problems or store is None:
+        if problems:
             raise ConfigError("\n".join(problems))
-        app.session_interface = SessionKitInterface(settings, store, clock or self._clock, lambda: self._stamp_of)
+        app.session_interface = SessionKitInterface(
+            settings,
+            store,
+            clock or self._clock,
+            lambda: self._stamp_of,
+            is_client_kind=settings.is_client_kind and self._store is None,
+        )
         app.extensions["sessionkit"] = self
         app.register_error_handler(StoreError, _answer_failure)
         app.cli.add_command(sessions)
@@ -137,8 +146,8 @@ class SessionKit:
         """
         site = self._site()
         removed = 0
-        more = True
-        while more:
+        more = site.store is not None
+        while more and site.store is not None:
             purged = site.store.purge(now=site.clock.now(), limit=batch)
             removed += purged.count
             more = purged.more
@@ -147,8 +156,8 @@ class SessionKit:
         return removed
 
     @property
-    def store(self) -> Store:
-        """The current application's store."""
+    def store(self) -> Store | None:
+        """The current application's store; of ``cookie:`` its revocation store, or ``None``."""
         return self._site().store
 
     @property
@@ -166,25 +175,13 @@ class SessionKit:
             return False
         return site.clock.now() - current.login_at < (site.settings.timeouts.fresh if max_age is None else max_age)
 
-    def _make_store(self, named: Any, site: Site) -> Store:
-        named = named if self._store is None else self._store
-        if named is None or isinstance(named, str):
-            return make_store("file:" if named is None else named, site)
-        if (store := store_of_client(named, site)) is not None:
-            return store
-        if isinstance(named, type):
+    def _make_store(self, settings: Settings, site: Site) -> Store:
+        if "SESSIONKIT_REVOCATION_STORE" in settings.given:
             raise ConfigError(
-                f"SESSIONKIT_STORE must be a URL or a store object, not the class {named.__name__}. "
-                f"Make one of it: {named.__name__}(...)."
+                "SESSIONKIT_REVOCATION_STORE is for SESSIONKIT_STORE = 'cookie:' alone. Remove one of the two."
             )
-        missing = [method for method in _METHODS if not callable(getattr(named, method, None))]
-        if missing:
-            raise ConfigError(
-                f"SESSIONKIT_STORE must be a URL, a store object or a client of Redis; a {type(named).__name__} has no "
-                f'{missing[0]}(). Use a URL such as "sqlite:///sessions.db".'
-            )
-        made: Store = named
-        return made
+        named = settings.store if self._store is None else self._store
+        return _store_of("file:" if named is None else named, site)
 
     def _roster(self) -> Roster:
         return self._site().roster(current_app._get_current_object())  # type: ignore[attr-defined]  # the proxy's own
@@ -194,6 +191,57 @@ class SessionKit:
         if not isinstance(site, SessionKitInterface):
             raise SessionKitError(f"{current_app.name} has other sessions. Call SessionKit(app) for it first.")
         return site
+
+
+def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Store | None:
+    """Return the store that knows which sessions in browsers count, or ``None`` if that is wished.
+
+    :param is_strict: neither debug nor testing.
+    :raises ConfigError: there is none that could do it.
+    """
+    named = settings.revocation_store
+    if "SESSIONKIT_REVOCATION_STORE" not in settings.given:
+        raise ConfigError(
+            "SESSIONKIT_STORE is 'cookie:', and a cookie that somebody copied outlives every logout unless the server "
+            "knows of it. Set SESSIONKIT_REVOCATION_STORE to the URL of a store that all servers reach, or to None if "
+            "a logout need not do more than to clear one browser."
+        )
+    if named is None:
+        return None
+    try:
+        store = _store_of(named, site)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("SESSIONKIT_STORE", "SESSIONKIT_REVOCATION_STORE")) from error
+    if is_strict and Capability.DURABLE not in store.capabilities:
+        raise ConfigError(
+            f"SESSIONKIT_REVOCATION_STORE must outlive its processes: what {type(store).__name__} forgets ends all "
+            "sessions. Use Redis, a database or files."
+        )
+    return store
+
+
+def _store_of(named: Any, site: Site) -> Store:
+    """Return the store that a setting names.
+
+    :raises ConfigError: none can be made of it.
+    """
+    if isinstance(named, str):
+        return make_store(named, site)
+    if (store := store_of_client(named, site)) is not None:
+        return store
+    if isinstance(named, type):
+        raise ConfigError(
+            f"SESSIONKIT_STORE must be a URL or a store object, not the class {named.__name__}. "
+            f"Make one of it: {named.__name__}(...)."
+        )
+    missing = [method for method in _METHODS if not callable(getattr(named, method, None))]
+    if missing:
+        raise ConfigError(
+            f"SESSIONKIT_STORE must be a URL, a store object or a client of Redis; a {type(named).__name__} has no "
+            f'{missing[0]}(). Use a URL such as "sqlite:///sessions.db".'
+        )
+    made: Store = named
+    return made
 
 
 def _database(bind: str | None) -> Any:

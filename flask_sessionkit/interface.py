@@ -12,17 +12,21 @@ from flask.sessions import SessionMixin
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import PASSIVE
-from .backends import ServerBackend
+from .backends import Backend
 from .circumstances import Circumstances, Rules
+from .client_backend import ClientBackend
+from .client_roster import ClientRoster
 from .clock import Clock
 from .config import Settings, set_too_late
 from .cookie_policy import CookiePolicy
 from .errors import ConfigError, StoreError
 from .lifecycle import Farewell, Visit
 from .reasons import Reason
-from .roster import Roster
+from .revocations import Revocations
+from .roster import Roster, ServerRoster
 from .sealing import KeyRing
 from .secret_keys import fit_secrets
+from .server_backend import ServerBackend
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
@@ -38,24 +42,28 @@ RETRY_AFTER = 5
 
 
 class SessionKitInterface(CookiePolicy):
-    """Flask's sessions, kept by a store. Holds no reference to the application.
+    """Flask's sessions, kept by a store or in the browser. Holds no reference to the application.
 
+    :param store: of sessions in the browser it knows which of them count, or there is none.
     :param stamp_of: gives the function that ``user_stamp`` registered, or ``None``.
     """
 
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        store: Store | None,
         clock: Clock,
         stamp_of: Callable[[], Callable[[str], str | None] | None],
+        *,
+        is_client_kind: bool = False,
     ) -> None:
         super().__init__(is_secure=settings.secure_cookie)
         self.settings = settings
         self.store = store
         self.clock = clock
         self._stamp_of = stamp_of
-        self._keyed: tuple[object, ServerBackend] | None = None
+        self._is_client_kind = is_client_kind
+        self._keyed: tuple[object, KeyRing, Backend] | None = None
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -77,39 +85,66 @@ class SessionKitInterface(CookiePolicy):
 
     def roster(self, app: Flask) -> Roster:
         """Return the list of who is signed in where."""
-        has_stamp = self._stamp_of() is not None
-        return Roster(self.backend(app), self.clock, partial(_tell_end, app), has_stamp=has_stamp)
+        _, ring, backend = self._with_secrets(app)
+        tell = partial(_tell_end, app)
+        if isinstance(backend, ServerBackend):
+            return ServerRoster(backend, self.clock, tell, has_stamp=self._stamp_of() is not None)
+        return ClientRoster(ring, self._revocations(ring), self.clock, tell)
 
-    def backend(self, app: Flask) -> ServerBackend:
-        """Return the store behind the seal of the application's secrets of this moment.
+    def backend(self, app: Flask) -> Backend:
+        """Return what keeps sessions behind the seal of the application's secrets of this moment.
 
         :raises ConfigError: a secret is weak or of the wrong type.
         """
+        return self._with_secrets(app)[2]
+
+    def _with_secrets(self, app: Flask) -> tuple[object, KeyRing, Backend]:
         # Looked up at each request, as Flask does: applications set their secrets late.
         is_strict = not (self.settings.allow_weak_secret or app.debug or app.testing)
         fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
-        named = (app.secret_key, tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks, is_strict)
+        named: object = (app.secret_key, tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks, is_strict)
+        if self._is_client_kind:
+            named = (named, self.cookie_settings(app))
         if self._keyed is None and (late := set_too_late(self.settings, app.config)):
             _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
         if self._keyed is None or self._keyed[0] != named:
             secrets, problems = fit_secrets(app.secret_key, fallbacks, may_be_weak=not is_strict)
             if problems:
                 raise ConfigError("\n".join(problems))
-            app_id = self.settings.app_id
-            ring = KeyRing(secrets, app_id=app_id)
-            backend = ServerBackend(self.store, ring, app_id=app_id, max_size=self.settings.max_size)
-            self._keyed = (named, backend)
+            ring = KeyRing(secrets, app_id=self.settings.app_id, cookie_name=self.get_cookie_name(app))
+            self._keyed = (named, ring, self._backend(app, ring))
             if is_strict:
                 self._advise()
-        return self._keyed[1]
+        return self._keyed
+
+    def _backend(self, app: Flask, ring: KeyRing) -> Backend:
+        if self._is_client_kind or self.store is None:
+            room = self.cookie(app).room()
+            return ClientBackend(ring, self._revocations(ring), room=room)
+        return ServerBackend(
+            self.store,
+            ring,
+            app_id=self.settings.app_id,
+            max_size=self.settings.max_size,
+            encrypts=self.settings.encrypt_records,
+        )
+
+    def _revocations(self, ring: KeyRing) -> Revocations | None:
+        return None if self.store is None else Revocations(self.store, ring, self.clock)
 
     def _advise(self) -> None:
+        if self.store is None:
+            _log.warning(
+                "SESSIONKIT_REVOCATION_STORE is None: a logout clears one browser, and a cookie that was copied stays "
+                "valid until it expires."
+            )
+            return
         able = self.store.capabilities
         if not able & (Capability.DURABLE | Capability.SHARED):
             _log.warning(
                 "Sessions end with this process, and no other sees them. Set SESSIONKIT_STORE to a durable store."
             )
-        if Capability.INDEX_BEST_EFFORT in able and self._stamp_of() is None:
+        if Capability.INDEX_BEST_EFFORT in able and self._stamp_of() is None and not self._is_client_kind:
             _log.warning(
                 "This store may forget which sessions a user has, so revoke_user() and a logout everywhere raise an "
                 "error. Register @kit.user_stamp."
@@ -119,12 +154,13 @@ class SessionKitInterface(CookiePolicy):
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
         header = request.environ.get("HTTP_COOKIE")
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
+        backend = self.backend(app)
         return Visit(
-            self.backend(app),
+            backend,
             self.clock,
             Circumstances(
                 rules=Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
-                tokens=tokens_in(header, named=self.get_cookie_name(app)) if header else (),
+                tokens=tokens_in(header, named=self.get_cookie_name(app), could_be=backend.could_be) if header else (),
                 sender=app,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
                 is_passive=getattr(view, PASSIVE, False),

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from . import signals
 from .admission import Admission
-from .backends import Found, ServerBackend, Update, is_tombstone
+from .backends import Backend, Found, Update, is_tombstone
 from .changes import Changes
 from .circumstances import Circumstances, is_permanent
 from .clock import Clock
@@ -75,7 +75,7 @@ class _Status(Enum):
 class Visit:
     """One request's dealings with one session: one load at the first look, one save at the close."""
 
-    def __init__(self, backend: ServerBackend, clock: Clock, circumstances: Circumstances) -> None:
+    def __init__(self, backend: Backend, clock: Clock, circumstances: Circumstances) -> None:
         self._backend = backend
         self._clock = clock
         self._circumstances = circumstances
@@ -237,7 +237,7 @@ class Visit:
             new = self._create(self._new(draft, data))
         else:
             seen_at = old.record.seen_at if self._circumstances.is_passive else None
-            new = self._create(self._renewed(_contents(old), draft, data), seen_at=seen_at, info=old.record.info)
+            new = self._create(self._renewed(_contents(old), draft, data), seen_at=seen_at, renewed_from=old)
 
         lost: list[str] = []
 
@@ -404,10 +404,13 @@ class Visit:
             return revised
         return replace(revised, stamp=self._stamp(Login(contents.user)))
 
-    def _create(self, contents: Contents, *, seen_at: float | None = None, info: bytes = b"") -> Found:
-        if contents.user is not None and not info:
-            info = Device(contents.lineage, contents.login_at, *self._circumstances.device()).encode()
-        return self._backend.create(contents, seen_at=self._clock.now() if seen_at is None else seen_at, info=info)
+    def _create(self, contents: Contents, *, seen_at: float | None = None, renewed_from: Found | None = None) -> Found:
+        info = b""
+        if contents.user is not None:
+            info = self._backend.info_of(renewed_from.record) if renewed_from else b""
+            info = info or Device(contents.lineage, contents.login_at, *self._circumstances.device()).encode()
+        seen_at = self._clock.now() if seen_at is None else seen_at
+        return self._backend.create(contents, seen_at=seen_at, info=info, renewed_from=renewed_from)
 
     def _update(self, found: Found, contents: Contents) -> Update:
         now = self._clock.now()
@@ -459,7 +462,8 @@ class Visit:
         if found is None:
             return Farewell()
         contents = _contents(found)
-        farewell = Farewell(found.token, must_send=must_send or found.token != self._sent)
+        token = self._backend.token_of(found)
+        farewell = Farewell(token, must_send=must_send or token != self._sent)
         if not is_permanent(contents.data):
             return farewell
         absolute_at = found.times(contents).under(self._circumstances.limits(contents.data)).absolute_at

@@ -7,13 +7,14 @@ import binascii
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from .backends import ServerBackend
 from .clock import Clock
 from .device import Device
 from .errors import SessionKitError
 from .reasons import Reason
 from .record import Outcome, Record
+from .server_backend import ServerBackend
 from .stores.base import Capability
 
 
@@ -36,7 +37,38 @@ class SessionInfo:
     current: bool
 
 
-class Roster:
+class Roster(Protocol):
+    """Lists the sessions of users, and ends them."""
+
+    def sessions_of(self, user_id: str, *, current_key: str | None = None) -> list[SessionInfo]:
+        """Return a user's live sessions, the latest login first.
+
+        :param current_key: the key of the session of this request.
+        :raises SessionKitError: they are not known.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def revoke(self, handle: str, *, user_id: str | None = None) -> int:
+        """End the session that a handle names; return how many that were: 1 or 0.
+
+        :param user_id: end it only if it is this user's.
+        :raises SessionKitError: they are not known.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def revoke_user(self, user_id: str, *, except_key: str | None = None) -> int:
+        """End all of a user's sessions that were signed in by now; return how many that were.
+
+        :param except_key: the key of a session that stays.
+        :raises SessionKitError: they are not known, or not all of them.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+class ServerRoster:
     """The sessions of users, by the index of a store.
 
     :param tell: called with each user's session that was ended: the reason and the user id.
@@ -68,7 +100,7 @@ class Roster:
         """
         rows = [
             SessionInfo(
-                handle=_handle(record, device),
+                handle=handle_of(record.owner or "", device.lineage),
                 created_at=record.created_at,
                 login_at=device.login_at,
                 seen_at=record.seen_at,
@@ -88,7 +120,7 @@ class Roster:
         :raises SessionKitError: the store keeps no index.
         :raises StoreError: the store cannot answer.
         """
-        owner, lineage = _parts(handle)
+        owner, lineage = parts_of(handle)
         if not owner or (user_id is not None and owner not in self._backend.owners(user_id)):
             return 0
         return self._end_all([owner], lambda _, device: device.lineage == lineage, reason)
@@ -163,16 +195,16 @@ class Roster:
             now, after = self._clock.now(), None
             while records := self._backend.store.list_owner(owner, now=now, limit=self._page, after=after):
                 for record in records:
-                    yield record, Device.decode(record.info) or Device(b"", None, "", "")
+                    yield record, Device.decode(self._backend.info_of(record)) or Device(b"", None, "", "")
                 after = records[-1].key
 
 
-def _handle(record: Record, device: Device) -> str:
-    owner = bytes.fromhex(record.owner or "")
-    return base64.urlsafe_b64encode(owner + device.lineage).rstrip(b"=").decode()
+def handle_of(owner: str, lineage: bytes) -> str:
+    """Return what names a session and opens nothing."""
+    return base64.urlsafe_b64encode(bytes.fromhex(owner) + lineage).rstrip(b"=").decode()
 
 
-def _parts(handle: str) -> tuple[str, bytes]:
+def parts_of(handle: str) -> tuple[str, bytes]:
     """Return a handle's owner and lineage, both empty for what is no handle."""
     try:
         raw = base64.b64decode(handle + "=" * (-len(handle) % 4), altchars=b"-_", validate=True)

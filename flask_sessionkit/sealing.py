@@ -1,40 +1,118 @@
-"""The seal of a record, and the ring of keys that makes and opens it.
+"""The seal, and the ring of keys that makes and opens it: AES-256-GCM, then HMAC-SHA-256 over all of it.
 
-Layout and key derivation are written down in the documentation, "Security", and never change under a version byte.
+What lies in a store has its MAC always and is encrypted on request; what lies in a cookie is always both. Layout and
+key derivation are written down in the documentation, "Security", and never change under a version byte.
 """
 
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
 
-#: A record that is authenticated and not encrypted: version, key id, payload, MAC.
-_AUTHENTICATED = b"\x11"
-_HEADER = 5
-_MAC = 32
-#: Bytes that the seal of a record adds to it.
-OVERHEAD = _HEADER + _MAC
-_SALT = b"flask_sessionkit/1"
+from .tokens import bytes_of, text_of
+
+#: Version, key id, payload, MAC: authenticated and not encrypted.
+_AUTHENTICATED: Final = b"\x11"
+#: Version, key id, number, ciphertext with GCM's tag, MAC.
+_ENCRYPTED: Final = b"\x01"
+_HEADER: Final = 5
+#: Of the random number of each seal the first half makes its key, and the second is GCM's nonce.
+_NUMBER: Final = 24
+_TAG: Final = 16
+_MAC: Final = 32
+_SALT: Final = b"flask_sessionkit/1"
+
+#: Bytes that a seal adds to a record that it authenticates.
+OVERHEAD: Final = _HEADER + _MAC
+#: Bytes that a seal adds to what it encrypts.
+OVERHEAD_ENCRYPTED: Final = OVERHEAD + _NUMBER + _TAG
 
 
 class _Key:
-    """A key for MACs. Started once and copied for each: to start one takes longer than to hash a session."""
+    """The keys of one purpose under one secret.
 
-    def __init__(self, kid: bytes, secret: bytes) -> None:
+    Each HMAC is started once and copied for each use: to start one takes longer than to hash a session.
+    """
+
+    def __init__(self, kid: bytes, mac_key: bytes, sub_key: bytes) -> None:
         self.kid = kid
-        self._started = hmac.new(secret, digestmod="sha256")
+        self._mac = hmac.new(mac_key, digestmod="sha256")
+        self._sub = hmac.new(sub_key, digestmod="sha256")
 
     @classmethod
-    def derive(cls, secret: bytes, *, purpose: bytes, app_id: str) -> _Key:
-        """Return the key of one purpose; nothing that shows the variables of a frame shows it."""
-        # The cookie's name, third of the context, is empty for records: it changes with debug and transport.
-        context = _prefixed(purpose) + _prefixed(app_id.encode()) + _prefixed(b"")
-        return cls(_hkdf(secret, b"kid", context, 4), _hkdf(secret, b"mac", context, 32))
+    def derive(cls, secret: bytes, *, purpose: bytes, app_id: str, cookie_name: str = "") -> _Key:
+        """Return the keys of one purpose; nothing that shows the variables of a frame shows them."""
+        context = _prefixed(purpose) + _prefixed(app_id.encode()) + _prefixed(cookie_name.encode())
+        return cls(
+            _hkdf(secret, b"kid", context, 4), _hkdf(secret, b"mac", context, 32), _hkdf(secret, b"sub", context, 32)
+        )
 
     def mac(self, message: bytes) -> bytes:
-        mac = self._started.copy()
+        mac = self._mac.copy()
         mac.update(message)
         return mac.digest()
+
+    def cipher(self, number: bytes) -> Any:
+        """Return AES-256-GCM under the key of one seal: HKDF-Expand (RFC 5869, 2.3) of a single block.
+
+        A key of its own for each seal: there is no number of messages after which nonces would repeat.
+        """
+        sub = self._sub.copy()
+        sub.update(b"enc" + number[:12] + b"\x01")
+        return _aesgcm()(sub.digest())
+
+
+class Seal:
+    """The seal of one purpose: the first key seals, all of them open.
+
+    Where a seal is bound to something, it opens for that alone.
+    """
+
+    def __init__(self, keys: Sequence[_Key]) -> None:
+        self._keys = keys
+
+    def __repr__(self) -> str:
+        return f"<Seal with {len(self._keys)} keys>"
+
+    def authenticate(self, payload: bytes, *, bound: bytes) -> bytes:
+        """Return a payload under a MAC, readable for all."""
+        current = self._keys[0]
+        body = _AUTHENTICATED + current.kid + payload
+        return body + current.mac(bound + body)
+
+    def encrypt(self, plaintext: bytes, *, bound: bytes = b"") -> bytes:
+        """Return a plaintext encrypted, under a MAC."""
+        current = self._keys[0]
+        header, number = _ENCRYPTED + current.kid, os.urandom(_NUMBER)
+        ciphertext: bytes = current.cipher(number).encrypt(number[12:], plaintext, bound + header)
+        body = header + number + ciphertext
+        return body + current.mac(bound + body)
+
+    def open(self, sealed: bytes, *, bound: bytes = b"", is_encrypted: bool | None = None) -> tuple[bytes, int] | None:
+        """Return what was sealed, and the place in the ring of the key that did it; ``None`` for anything else.
+
+        Nothing is decrypted or taken apart before the MAC holds.
+
+        :param is_encrypted: refuse a seal of the other kind; ``None`` takes both.
+        """
+        version, kid, body, mac = sealed[:1], sealed[1:_HEADER], sealed[:-_MAC], sealed[-_MAC:]
+        if version == _ENCRYPTED:
+            fits = is_encrypted is not False and len(sealed) >= OVERHEAD_ENCRYPTED
+        else:
+            fits = version == _AUTHENTICATED and is_encrypted is not True and len(sealed) >= OVERHEAD
+        if not fits:
+            return None
+        # Key ids have 32 bits: two secrets may share one, so each that fits is tried.
+        for place, key in enumerate(self._keys):
+            if key.kid == kid and hmac.compare_digest(key.mac(bound + body), mac):
+                if version == _AUTHENTICATED:
+                    return body[_HEADER:], place
+                plaintext = _decrypted(key, body, bound)
+                return None if plaintext is None else (plaintext, place)
+        return None
 
 
 class KeyRing:
@@ -42,32 +120,69 @@ class KeyRing:
 
     :param secrets: at least one; checked elsewhere (``secret_keys``).
     :param app_id: keeps two applications apart that share a store and a secret.
+    :param cookie_name: keeps two cookies apart. Of sealed cookies only: what lies in a store outlives a change of it,
+        and it changes with debug and transport.
     """
 
-    def __init__(self, secrets: Sequence[bytes], *, app_id: str) -> None:
-        self._records = [_Key.derive(secret, purpose=b"record", app_id=app_id) for secret in secrets]
-        self._users = [_Key.derive(secret, purpose=b"user", app_id=app_id) for secret in secrets]
+    def __init__(self, secrets: Sequence[bytes], *, app_id: str, cookie_name: str = "") -> None:
+        def keys(purpose: bytes, name: str = "") -> list[_Key]:
+            return [_Key.derive(secret, purpose=purpose, app_id=app_id, cookie_name=name) for secret in secrets]
+
+        self._records = Seal(keys(b"record"))
+        self._infos = Seal(keys(b"info"))
+        self._revocations = Seal(keys(b"revocation"))
+        self._cookies = Seal(keys(b"cookie", cookie_name))
+        self._users = keys(b"user")
 
     def __repr__(self) -> str:
-        return f"<KeyRing of {len(self._records)}>"
+        return f"<KeyRing of {len(self._users)}>"
 
-    def seal(self, payload: bytes, *, key: str) -> bytes:
-        """Return a payload bound to a record's key by a MAC under the current secret."""
-        current = self._records[0]
-        body = _AUTHENTICATED + current.kid + payload
-        return body + current.mac(_bound(key, body))
+    def seal(self, payload: bytes, *, key: str, encrypts: bool = False) -> bytes:
+        """Return a payload bound to a record's key under the current secret.
+
+        :param encrypts: nobody can read it either.
+        """
+        bound = _prefixed(key.encode())
+        return (self._records.encrypt if encrypts else self._records.authenticate)(payload, bound=bound)
 
     def open(self, sealed: bytes, *, key: str) -> bytes | None:
-        """Return the payload, or ``None`` for anything that no secret of the ring sealed for this very key."""
+        """Return the payload, or ``None`` for anything that no secret of the ring sealed for this very key.
+
+        Encrypted or not: that can be switched on a live store.
+        """
         # SQLite keeps any type in any column.
-        if not isinstance(sealed, bytes) or len(sealed) < _HEADER + _MAC or sealed[:1] != _AUTHENTICATED:
+        opened = self._records.open(sealed, bound=_prefixed(key.encode())) if isinstance(sealed, bytes) else None
+        return None if opened is None else opened[0]
+
+    def seal_info(self, info: bytes, *, key: str) -> bytes:
+        """Return the info of a record encrypted, for its key alone."""
+        return self._infos.encrypt(info, bound=_prefixed(key.encode()))
+
+    def open_info(self, info: bytes, *, key: str) -> bytes:
+        """Return what ``seal_info`` was given; anything else as it is, since not every record's info is encrypted."""
+        opened = self._infos.open(info, bound=_prefixed(key.encode()), is_encrypted=True)
+        return info if opened is None else opened[0]
+
+    def seal_revocations(self, payload: bytes, *, key: str) -> bytes:
+        """Return what is known of a user's sessions encrypted, for one key of the revocation store."""
+        return self._revocations.encrypt(payload, bound=_prefixed(key.encode()))
+
+    def open_revocations(self, sealed: bytes, *, key: str) -> tuple[bytes, bool] | None:
+        """Return what ``seal_revocations`` was given, and whether under the current secret; ``None`` for aught else."""
+        if not isinstance(sealed, bytes):
             return None
-        kid, body, mac = sealed[1:_HEADER], sealed[:-_MAC], sealed[-_MAC:]
-        # Key ids have 32 bits: two secrets may share one, so each that fits is tried.
-        for candidate in self._records:
-            if candidate.kid == kid and hmac.compare_digest(candidate.mac(_bound(key, body)), mac):
-                return body[_HEADER:]
-        return None
+        opened = self._revocations.open(sealed, bound=_prefixed(key.encode()), is_encrypted=True)
+        return None if opened is None else (opened[0], opened[1] == 0)
+
+    def seal_cookie(self, plaintext: bytes) -> str:
+        """Return a plaintext encrypted, as the text of a cookie."""
+        return text_of(self._cookies.encrypt(plaintext))
+
+    def open_cookie(self, text: str) -> tuple[bytes, bool] | None:
+        """Return what ``seal_cookie`` was given, and whether under the current secret; ``None`` for anything else."""
+        sealed = bytes_of(text)
+        opened = None if sealed is None else self._cookies.open(sealed, is_encrypted=True)
+        return None if opened is None else (opened[0], opened[1] == 0)
 
     def owners(self, user_id: str) -> list[str]:
         """Return the names a store knows a user by, 32 hex characters each: the current secret's first."""
@@ -75,12 +190,29 @@ class KeyRing:
         return [key.mac(user)[:16].hex() for key in self._users]
 
 
-def _bound(record_key: str, body: bytes) -> bytes:
-    return _prefixed(record_key.encode()) + body
+def _decrypted(key: _Key, body: bytes, bound: bytes) -> bytes | None:
+    from cryptography.exceptions import InvalidTag
+
+    header, number = body[:_HEADER], body[_HEADER : _HEADER + _NUMBER]
+    try:
+        plaintext: bytes = key.cipher(number).decrypt(number[12:], body[_HEADER + _NUMBER :], bound + header)
+    except InvalidTag:
+        return None  # whoever holds the key of the MAC may have made it; GCM alone has no say over which key fits
+    return plaintext
+
+
+# Brought in at the first look: cryptography is a third of what importing this package takes, and most commands seal
+# nothing.
+
+
+@cache
+def _aesgcm() -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM
 
 
 def _hkdf(secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
-    # Brought in at the first look: it is a third of what importing this package takes, and most commands seal nothing.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

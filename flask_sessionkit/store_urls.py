@@ -180,9 +180,6 @@ _MAKERS: dict[str, _Maker] = {
     "memcached": _memcached,
 }
 
-#: Stores that a reader of the plans may try.
-_PLANNED = frozenset({"cookie"})
-
 #: What to install for a module that is missing, where the names differ.
 _PACKAGES = {
     "redis": "flask-sessionkit[redis]",
@@ -214,8 +211,8 @@ def _foreign_dialects() -> set[str]:
 
 
 def _advice(kind: str) -> str:
-    if kind in _PLANNED:
-        return "That store is not built yet. Use 'file:' or 'sqlite:///sessions.db' until it is."
+    if kind == "cookie":
+        return "For sessions that lie in the browser write SESSIONKIT_STORE = 'cookie:', and nothing behind it."
     if kind.startswith("/"):
         return f"For files in that folder write 'file://{kind}'."
     if kind.startswith("valkey"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from werkzeug.wrappers import Response
 
-from .tokens import Token, is_token
+from .tokens import Token
 
 
-def tokens_in(header: str, *, named: str) -> list[Token]:
+def tokens_in(header: str, *, named: str, could_be: Callable[[str], bool]) -> list[Token]:
     """Return the different tokens that a request's ``Cookie`` header carries under a name.
+
+    :param could_be: tells what can be a token.
 
     Names are compared byte for byte: a parser that trims Unicode spaces or decodes escapes lets a sibling host
     past the browser's rules for ``__Host-``. What cannot be a token is dropped here and reaches no store.
@@ -19,9 +22,12 @@ def tokens_in(header: str, *, named: str) -> list[Token]:
     found: dict[Token, None] = {}  # in their order; a list is slow for the thousand that fit into a header
     for pair in header.split(";"):
         name, _, value = pair.strip(" \t").partition("=")
-        if name == named and is_token(value):
+        if name == named and could_be(value):
             found[Token(value)] = None
     return list(found)
+
+
+_LONGEST_HEADER = 3800
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,16 @@ class Cookie:
             samesite=self.samesite,
             partitioned=self.partitioned,
         )
+
+    def room(self) -> int:
+        """Return how many characters a token may have with the longest header of this cookie.
+
+        3,800 bytes for the whole line: with its default buffers nginx answers 502 from there on, and browsers drop a
+        cookie whose name and value have more than 4,096 (RFC 6265bis, 5.6), while the one before stays.
+        """
+        response = Response()
+        self.send(response, "", lasts=10**9, expires=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+        return _LONGEST_HEADER - len(f"Set-Cookie: {response.headers['Set-Cookie']}\r\n".encode())
 
     def forget(self, response: Response) -> None:
         """Delete the cookie in the browser."""

@@ -24,8 +24,8 @@ from flask_sessionkit import (
     session_regenerated,
     store_failed,
 )
-from flask_sessionkit.backends import ServerBackend
 from flask_sessionkit.contents import Contents, Kind
+from flask_sessionkit.server_backend import ServerBackend
 from flask_sessionkit.stores.base import GRACE, Capability, Store
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
@@ -71,14 +71,17 @@ NOBODY = Seen()
 class Site:
     """An application, and every token that it ever sent.
 
+    :param in_cookies: sessions lie in the browser, and the store knows which of them count.
     :param config: settings in place of the defaults here.
     """
 
-    def __init__(self, store: Store, clock: FrozenClock, **config: Any) -> None:
+    def __init__(self, store: Store, clock: FrozenClock, *, in_cookies: bool = False, **config: Any) -> None:
         self.app = app = Flask("flows")
         app.config.update(SECRET_KEY="a secret of the flow tests", TESTING=True, PROPAGATE_EXCEPTIONS=False)
+        if in_cookies:
+            app.config.update(SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=store)
         app.config.update(config)
-        self.kit = SessionKit(app, store=store, clock=clock)
+        self.kit = SessionKit(app, store=None if in_cookies else store, clock=clock)
         if Capability.INDEX_BEST_EFFORT in store.capabilities:
             self.kit.user_stamp(lambda user: "as ever")  # without one it does not let a user be revoked
         self.store, self.clock = store, clock

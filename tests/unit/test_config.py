@@ -32,6 +32,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
     assert problems == []
     assert settings == Settings(
         store=None,
+        revocation_store=None,
         key_prefix="session:",
         app_id="shop",
         timeouts=Timeouts(idle=30 * 60, absolute=12 * 3600, fresh=15 * 60, remember=30 * 86400, touch_interval=60),
@@ -39,6 +40,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
         login_view=None,
         allow_weak_secret=False,
         max_size=65536,
+        encrypt_records=False,
         secure_cookie=True,
         clear_site_data=False,
         store_timeout=0.5,
@@ -64,11 +66,14 @@ def test_all_can_be_set() -> None:
         CLEAR_SITE_DATA=True,
         STORE_TIMEOUT=2,
         CLIENT_INFO=False,
+        REVOCATION_STORE="file:",
+        ENCRYPT_RECORDS=True,
     )
 
     assert problems == []
     assert settings == Settings(
         store="memory:",
+        revocation_store="file:",
         key_prefix="shop:",
         app_id="läden",
         timeouts=Timeouts(idle=300, absolute=3600, fresh=60.5, remember=400 * 86400, touch_interval=30),
@@ -76,6 +81,7 @@ def test_all_can_be_set() -> None:
         login_view="auth.login",
         allow_weak_secret=True,
         max_size=1024,
+        encrypt_records=True,
         secure_cookie=False,
         clear_site_data=True,
         store_timeout=2,

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_sessionkit.backends import Found, ServerBackend
+from flask_sessionkit.backends import Found
 from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.device import Device
 from flask_sessionkit.errors import SessionKitError
 from flask_sessionkit.reasons import Reason
-from flask_sessionkit.roster import Roster, _parts
+from flask_sessionkit.roster import ServerRoster, parts_of
 from flask_sessionkit.sealing import KeyRing
+from flask_sessionkit.server_backend import ServerBackend
 from flask_sessionkit.stores.base import Capability
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
@@ -32,7 +33,7 @@ class Club:
         self.store = PausingStore(store or MemoryStore())
         self.backend = self.behind(*(secrets or (SECRET,)))
         self.ended: list[tuple[Reason, str | None]] = []
-        self.roster = Roster(self.backend, self.clock, lambda *told: self.ended.append(told), page=page)
+        self.roster = ServerRoster(self.backend, self.clock, lambda *told: self.ended.append(told), page=page)
 
     def behind(self, *secrets: bytes) -> ServerBackend:
         return ServerBackend(self.store, KeyRing(secrets, app_id="club"), app_id="club", max_size=65536)
@@ -148,7 +149,7 @@ def test_a_handle_put_together_of_two_users_parts_ends_nothing(club: Club) -> No
 
 @given(st.text(max_size=60) | st.binary(max_size=45).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
 def test_what_is_no_handle_ends_nothing_and_raises_nothing(text: str) -> None:
-    owner, lineage = _parts(text)
+    owner, lineage = parts_of(text)
 
     assert (owner, lineage) == ("", b"") or (len(owner), len(lineage)) == (32, 16)
     assert Club().roster.revoke(text) == 0
@@ -237,5 +238,5 @@ def test_a_list_that_may_miss_some_revokes_nobody_without_a_stamp() -> None:
     with pytest.raises(SessionKitError, match="user_stamp"):
         club.roster.revoke_user("alice")
     assert club.lives(found)
-    assert Roster(club.backend, club.clock, lambda *_: None, has_stamp=True).revoke_user("alice") == 1
+    assert ServerRoster(club.backend, club.clock, lambda *_: None, has_stamp=True).revoke_user("alice") == 1
     assert not club.lives(found)

@@ -9,6 +9,7 @@ import ast
 import hashlib
 import hmac
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 
 from flask_sessionkit import sealing
-from flask_sessionkit.sealing import KeyRing
+from flask_sessionkit.sealing import KeyRing, Seal
 
 SECRET, OLD = b"x" * 32, b"y" * 32
 KEY, OTHER_KEY = "a" * 64, "b" * 64
@@ -160,14 +161,28 @@ def test_what_others_sign_with_the_same_secret_never_opens() -> None:
     assert RING.open(b"\x11" + signed, key=KEY) is None
 
 
+RING_PURPOSES = ("record", "info", "revocation", "cookie", "user")
+
+
+def all_keys() -> list[Any]:
+    seals = [value for value in vars(RING).values() if isinstance(value, Seal)]
+    return [*(key for seal in seals for key in seal._keys), *RING._users]
+
+
 def test_each_purpose_has_keys_of_its_own() -> None:
-    assert len({key.mac(b"x") for key in (*RING._records, *RING._users)}) == 2
-    assert len({key.kid for key in (*RING._records, *RING._users)}) == 2
+    keys = all_keys()
+    number = bytes(24)
+
+    assert len(keys) == len(RING_PURPOSES)
+    assert len({key.kid for key in keys}) == len(keys)
+    assert len({key.mac(b"x") for key in keys}) == len(keys)
+    assert len({key.cipher(number).encrypt(bytes(12), b"x", None) for key in keys}) == len(keys)
 
 
 def test_neither_a_secret_nor_a_key_shows() -> None:
     """Reporters of errors show the variables of a frame, and what those hold."""
-    shown = f"{RING!r} {RING} {vars(RING)} {RING._records} {[vars(key) for key in RING._records]}"
+    seals = {name: vars(seal) for name, seal in vars(RING).items() if isinstance(seal, Seal)}
+    shown = f"{RING!r} {RING} {vars(RING)} {seals} {[vars(key) for key in all_keys()]}"
     key = hkdf(SECRET, lp(b"mac") + context(b"record", b"shop"), 32)
 
     assert "x" * 8 not in shown

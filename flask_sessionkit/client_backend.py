@@ -1,0 +1,319 @@
+"""Sessions that are kept by the browser: the token is the session, sealed."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace as recorded
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .backends import TOMBSTONE_KEPT, Found, Update, too_large
+from .clock import touch_is_due
+from .contents import Contents, Kind
+from .device import Device
+from .errors import SessionKitError
+from .reasons import Reason
+from .record import Outcome, Record
+from .revocations import Entry, Held, Revocations, Standing
+from .sealing import OVERHEAD_ENCRYPTED, KeyRing
+from .tokens import is_sealed
+
+_FORMAT: Final = b"\x01"
+#: Stands in for a generation that is not known yet, when a session is measured.
+_GENERATION: Final = bytes(16)
+
+
+class _Sealed(Struct, frozen=True, array_like=True):
+    """What lies inside of a token.
+
+    :param sid: 16 random bytes, others after each login and renewal.
+    :param generation: of the user's standing; ``None`` where nobody is bound or nothing is kept of users.
+    """
+
+    seen_at: float
+    sid: bytes
+    generation: bytes | None
+    contents: Contents
+
+
+class Unsealed(Found, frozen=True):
+    """What a token holds, or is to hold.
+
+    :param held: what was known of the user's sessions when it was loaded.
+    """
+
+    sid: bytes = b""
+    generation: bytes | None = None
+    held: Held | None = None
+
+
+class ClientBackend:
+    """Sessions that lie in the browser. The last writer wins: there is nothing to merge with.
+
+    :param revocations: knows which sessions of users count; ``None``: all do that are not past their end.
+    :param room: how many characters a token may have, so that browsers and servers take the cookie.
+    """
+
+    def __init__(self, ring: KeyRing, revocations: Revocations | None, *, room: int) -> None:
+        self.revocations = revocations
+        self._ring = ring
+        self._room = room
+
+    def could_be(self, text: str) -> bool:
+        """Return whether a text could be a token."""
+        return is_sealed(text)
+
+    def load(self, token: str, *, now: float, touch_every: float | None, touch_within: float) -> Found | None:
+        """Return what a token holds; where it is a user's, after a look at whether it counts.
+
+        :raises StoreError: it is a user's, and the revocation store cannot answer.
+        """
+        opened = self._ring.open_cookie(token)
+        sealed = None if opened is None else _decoded(opened[0])
+        if opened is None or sealed is None:
+            return Unsealed("", token, None, _NOTHING)
+        # What an older secret sealed is sealed again, and sent.
+        found = _unsealed(sealed, sealed.generation, token=token if opened[1] else None)
+        user = sealed.contents.user
+        if user is None or self.revocations is None:
+            return found
+        held = self.revocations.look(user)
+        refused = _refusal(held.standing if held else None, found, sealed.contents)
+        return replace(found, held=held) if refused is None else replace(found, contents=refused)
+
+    def is_touch_due(self, found: Found, *, now: float, touch_every: float) -> bool:
+        """Return whether "last seen" is to be written, into the cookie or to where the user's sessions are known."""
+        entry = _entry_of(found)
+        return touch_is_due(found.record.seen_at, now, touch_every) or (
+            entry is not None and touch_is_due(entry.seen_at, now, touch_every)
+        )
+
+    def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
+        """Return a session as seen now; the browser has to be told.
+
+        :raises StoreError: it is a user's, and the revocation store cannot answer.
+        """
+        entry, held = _entry_of(found), _own(found).held
+        if self.revocations and held and held.standing and entry and found.contents:
+            seen = held.standing.with_live(found.contents.lineage, replace(entry, seen_at=max(entry.seen_at, now)))
+            self.revocations.note(held, seen)
+        return replace(found, token=None, record=recorded(found.record, seen_at=now))
+
+    def load_key(self, key: str, *, now: float, token: str | None = None) -> Found | None:
+        """Return nothing: no session can be had without its token."""
+        return None
+
+    def create(
+        self, contents: Contents, *, seen_at: float, info: bytes = b"", renewed_from: Found | None = None
+    ) -> Found:
+        """Seal a session into a new token; note it, if it is a user's and no renewal.
+
+        :raises SessionTooLarge: it does not fit into a cookie. Nothing was noted.
+        :raises StoreError: it is a user's, and the revocation store cannot answer.
+        """
+        sid = secrets.token_bytes(16)
+        generation = _GENERATION if contents.user is not None and self.revocations is not None else None
+        if isinstance(renewed_from, Unsealed):
+            generation = renewed_from.generation
+        sealed = _Sealed(seen_at, sid, generation, contents)
+        self._check_size(sealed)
+        if renewed_from is None and contents.user is not None and self.revocations is not None:
+            entry = _entry(sid, contents, seen_at, info)
+
+            def sign_in(standing: Standing) -> tuple[Standing, bytes]:
+                return standing.with_live(contents.lineage, entry), standing.generation
+
+            generation = self.revocations.change(contents.user, sign_in)
+        return _unsealed(sealed, generation)
+
+    def update(self, found: Found, contents: Contents, *, now: float, seen_at: float | None = None) -> Update:
+        """Seal what was found with other contents, under the same id.
+
+        :raises SessionTooLarge: it does not fit into a cookie. The one that the browser has stays.
+        """
+        own = _own(found)
+        seen = found.record.seen_at if seen_at is None else max(seen_at, found.record.seen_at)
+        sealed = _Sealed(seen, own.sid, own.generation, contents)
+        self._check_size(sealed)
+        before = found.contents
+        if before and (contents.idle, contents.absolute_at) != (before.idle, before.absolute_at):
+            self._note_limits(own, contents)
+        return Update(Outcome.OK, _unsealed(sealed, own.generation))
+
+    def end(self, found: Found, reason: Reason, *, now: float) -> Update:
+        """End a session wherever a copy of it lies; see ``Backend.end``. Of nobody's only this browser's is forgotten.
+
+        :raises StoreError: it is a user's, and the revocation store cannot answer.
+        """
+        contents = found.contents
+        if contents is None:
+            return Update(Outcome.GONE)
+        if contents.user is None or self.revocations is None:
+            return Update(Outcome.OK)
+
+        def sign_out(standing: Standing) -> tuple[Standing | None, Contents | None]:
+            if contents.lineage in standing.live:
+                return standing.without({contents.lineage: reason}, now=now), None
+            return None, _dead(standing, contents.lineage)
+
+        dead = self.revocations.change(contents.user, sign_out, held=_own(found).held)
+        return Update(Outcome.OK) if dead is None else Update(Outcome.CONFLICT, replace(found, contents=dead))
+
+    def retire(self, found: Found, reason: Reason, *, now: float, target: str | None = None) -> Update:
+        """End a session, or let its tokens of now count no longer where it goes on under another; see ``Backend``.
+
+        :raises StoreError: it is a user's, and the revocation store cannot answer.
+        """
+        contents = found.contents
+        if target is None or contents is None or contents.user is None or self.revocations is None:
+            return self.end(found, reason, now=now)
+
+        def renew(standing: Standing) -> tuple[Standing | None, Contents | None]:
+            refused = _refusal(standing, found, contents)
+            if refused is not None:
+                return None, refused
+            entry = replace(standing.live[contents.lineage], sid=bytes.fromhex(target), renewed_at=now)
+            return standing.with_live(contents.lineage, entry), None
+
+        dead = self.revocations.change(contents.user, renew, held=_own(found).held)
+        return Update(Outcome.OK) if dead is None else Update(Outcome.CONFLICT, replace(found, contents=dead))
+
+    def successor(self, found: Found, *, now: float) -> Found | None:
+        """Return nothing: who holds the newer token is not known."""
+        return None
+
+    def delete(self, found: Found) -> bool:
+        """Take back a login that nobody was told of."""
+        return self.end(found, Reason.REPLACED, now=found.record.seen_at).outcome is Outcome.OK
+
+    def info_of(self, record: Record) -> bytes:
+        """Return nothing: what a device says of itself stands in the user's record."""
+        return b""
+
+    def token_of(self, found: Found) -> str | None:
+        """Return the token that the browser shall hold, sealed if it does not hold it yet."""
+        if found.token is not None or not isinstance(found, Unsealed) or found.contents is None:
+            return found.token
+        return self._ring.seal_cookie(
+            _encoded(_Sealed(found.record.seen_at, found.sid, found.generation, found.contents))
+        )
+
+    def _note_limits(self, own: Unsealed, contents: Contents) -> None:
+        """Tell where the user's sessions are known that this one may live for another time than before."""
+        if contents.user is None or self.revocations is None:
+            return
+
+        def relimit(standing: Standing) -> tuple[Standing | None, None]:
+            entry = standing.live.get(contents.lineage)
+            if entry is None:
+                return None, None
+            entry = replace(entry, idle=contents.idle, absolute_at=contents.absolute_at)
+            return standing.with_live(contents.lineage, entry), None
+
+        self.revocations.change(contents.user, relimit, held=own.held)
+
+    def _check_size(self, sealed: _Sealed) -> None:
+        size = -(-4 * (len(_encoded(sealed)) + OVERHEAD_ENCRYPTED) // 3)
+        room = self._room
+        if size > room:
+            raise too_large(
+                sealed.contents.data,
+                f"The session would have {size} characters in its cookie, more than the {room} that browsers and "
+                "servers are sure to take",
+                "Keep large things elsewhere and their ids here, or choose a store on the server.",
+            )
+
+
+def _entry(sid: bytes, contents: Contents, seen_at: float, info: bytes) -> Entry:
+    device = Device.decode(info) or Device(b"", None, "", "")
+    return Entry(
+        sid=sid,
+        created_at=contents.created_at,
+        login_at=contents.login_at,
+        seen_at=seen_at,
+        renewed_at=seen_at,
+        idle=contents.idle,
+        absolute_at=contents.absolute_at,
+        user_agent=device.user_agent,
+        address=device.address,
+    )
+
+
+def _entry_of(found: Found) -> Entry | None:
+    held = _own(found).held
+    return held.standing.live.get(found.contents.lineage) if held and held.standing and found.contents else None
+
+
+def _encoded(sealed: _Sealed) -> bytes:
+    return _FORMAT + _encoder.encode(sealed)
+
+
+def _decoded(plaintext: bytes) -> _Sealed | None:
+    if plaintext[:1] != _FORMAT:
+        return None
+    try:
+        return _decoder.decode(memoryview(plaintext)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _unsealed(sealed: _Sealed, generation: bytes | None, *, token: str | None = None) -> Unsealed:
+    key, contents = sealed.sid.hex(), sealed.contents
+    return Unsealed(key, token, contents, _record(key, contents, sealed.seen_at), sealed.sid, generation)
+
+
+def _record(key: str, contents: Contents, seen_at: float) -> Record:
+    return Record(
+        key=key,
+        payload=b"",
+        created_at=contents.created_at,
+        seen_at=seen_at,
+        idle=contents.idle,
+        absolute_at=contents.absolute_at,
+        owner=None,
+        info=b"",
+        version=b"",
+    )
+
+
+def _own(found: Found) -> Unsealed:
+    if not isinstance(found, Unsealed):
+        raise SessionKitError("A session of another kind was taken for a sealed one. Please report this.")
+    return found
+
+
+def _refusal(standing: Standing | None, found: Found, contents: Contents) -> Contents | None:
+    """Return what takes the place of a session that does not count, or ``None`` if it does."""
+    own = _own(found)
+    if standing is None or standing.generation != own.generation:
+        if standing is not None and contents.lineage in standing.ended:
+            return _dead(standing, contents.lineage)
+        return _buried(None, 0.0)
+    entry = standing.live.get(contents.lineage)
+    if entry is None:
+        return _dead(standing, contents.lineage)
+    return None if entry.sid == own.sid else _buried(Reason.REPLACED, entry.renewed_at)
+
+
+def _dead(standing: Standing, lineage: bytes) -> Contents:
+    ended = standing.ended.get(lineage)
+    return _buried(None, 0.0) if ended is None else _buried(ended.reason, ended.at)
+
+
+def _buried(reason: Reason | None, at: float) -> Contents:
+    return Contents(
+        kind=Kind.TOMBSTONE,
+        idle=TOMBSTONE_KEPT,
+        absolute_at=at + TOMBSTONE_KEPT,
+        created_at=at,
+        lineage=b"",
+        reason=reason,
+    )
+
+
+_NOTHING: Final = Record("", b"", 0.0, 0.0, 0.0, 0.0, None, b"", b"")
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Sealed)

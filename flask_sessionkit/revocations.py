@@ -1,0 +1,269 @@
+"""Which sealed sessions count: one record per user in a store, since a cookie cannot be called back."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .clock import CLOCK_SKEW, Clock
+from .errors import StoreError
+from .reasons import Reason
+from .record import Outcome, Record
+from .sealing import KeyRing
+from .stores.base import Store
+
+T = TypeVar("T")
+
+_FORMAT: Final = b"\x01"
+_LABEL: Final = b"flask_sessionkit/revocations/1\x00"
+#: Sessions of one user that are known at once: about 300 KB at the worst. The oldest logins beyond end.
+_MOST: Final = 1000
+#: Attempts at a compare-and-swap. Each that fails is another's success, so this many logins of one user at once.
+_ATTEMPTS: Final = 64
+_LONGEST_PAUSE: Final = 0.02
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """One session that counts. Moments in Unix seconds, ``idle`` in seconds.
+
+    :param sid: 16 random bytes; a cookie that holds others was renewed since.
+    :param seen_at: the last activity that was noted; a cookie may know of later one.
+    :param renewed_at: when it got its ``sid``.
+    """
+
+    sid: bytes
+    created_at: float
+    login_at: float | None
+    seen_at: float
+    renewed_at: float
+    idle: float
+    absolute_at: float
+    user_agent: str
+    address: str
+
+    @property
+    def expires_at(self) -> float:
+        """Return when the session ends if nothing more happens, as far as is known here."""
+        return min(self.seen_at + self.idle, self.absolute_at)
+
+    @property
+    def until(self) -> float:
+        """Return when no cookie of it can be live any more, also where activity could not be noted for a while."""
+        return min(self.seen_at + 2 * self.idle, self.absolute_at) + CLOCK_SKEW
+
+
+class Ended(Struct, frozen=True, array_like=True):
+    """One session that is no more.
+
+    :param until: when the last cookie of it ends by itself.
+    """
+
+    at: float
+    until: float
+    reason: Reason
+
+
+class Standing(Struct, frozen=True, array_like=True):
+    """What is known of one user's sessions, each by its lineage.
+
+    What is not live here is refused, so a store that was emptied opens nothing.
+
+    :param generation: random; another one refuses all cookies of the one before, whatever they hold.
+    :param ended: tells why; for a while.
+    :param moved_to: the owner under whose newer secret all of this goes on.
+    :param moved_from: the owners that it was known by under older ones.
+    """
+
+    generation: bytes
+    live: dict[bytes, Entry] = {}  # a Struct copies it for each instance
+    ended: dict[bytes, Ended] = {}
+    moved_to: str | None = None
+    moved_from: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Standing of {len(self.live)} live>"
+
+    def with_live(self, lineage: bytes, entry: Entry) -> Standing:
+        """Return this with one more session, or with another entry of one."""
+        return replace(self, live={**self.live, lineage: entry})
+
+    def without(self, lineages: Mapping[bytes, Reason], *, now: float) -> Standing:
+        """Return this with some sessions ended."""
+        ended = {
+            lineage: Ended(now, self.live[lineage].absolute_at + CLOCK_SKEW, reason)
+            for lineage, reason in lineages.items()
+            if lineage in self.live
+        }
+        live = {lineage: entry for lineage, entry in self.live.items() if lineage not in ended}
+        return replace(self, live=live, ended={**self.ended, **ended})
+
+    def swept(self, now: float) -> Standing:
+        """Return this without what has ended by itself, and with no more sessions than are known at once."""
+        live = {lineage: entry for lineage, entry in self.live.items() if now < entry.until}
+        by_age = sorted(live, key=lambda lineage: live[lineage].login_at or live[lineage].created_at)
+        kept = replace(self, live=live).without(dict.fromkeys(by_age[:-_MOST], Reason.LIMIT), now=now)
+        ended = {lineage: one for lineage, one in kept.ended.items() if now < one.until}
+        latest = dict(sorted(ended.items(), key=lambda item: item[1].at)[-_MOST:])
+        return replace(kept, ended=latest)
+
+    def lasts_until(self, now: float) -> float:
+        """Return the moment from which nobody needs this any more."""
+        ends = [entry.until for entry in self.live.values()] + [one.until for one in self.ended.values()]
+        return max([now, *ends]) + CLOCK_SKEW
+
+
+class Held(Struct, frozen=True):
+    """A standing as it was read; ``None`` for a record that no secret of the ring opens."""
+
+    owner: str
+    standing: Standing | None
+    record: Record
+    is_current: bool
+
+
+class Revocations:
+    """The standings of all users, in a store that every server of the application reaches.
+
+    A user's lies under the name that the current secret gives to the user. After a change of secrets it is moved there
+    at its first use: what lay under the old name then leads to the new one, also for servers that do not seal with the
+    new secret yet.
+    """
+
+    def __init__(self, store: Store, ring: KeyRing, clock: Clock) -> None:
+        self.store = store
+        self._ring = ring
+        self._clock = clock
+
+    def look(self, user: str) -> Held | None:
+        """Return what is known of a user's sessions; one trip.
+
+        :raises StoreError: the store cannot answer.
+        """
+        return self._find(self._ring.owners(user))
+
+    def change(self, user: str, fn: Callable[[Standing], tuple[Standing | None, T]], *, held: Held | None = None) -> T:
+        """Change what is known of a user's sessions, at once; see ``change_at``."""
+        return self.change_at(self._ring.owners(user), fn, held=held)
+
+    def note(self, held: Held, standing: Standing) -> bool:
+        """Write what is known if nobody came between; return whether that was so. For what may as well be left.
+
+        :raises StoreError: the store cannot answer.
+        """
+        now = self._clock.now()
+        return self._replace(held, standing.swept(now), now)
+
+    def change_at(
+        self, owners: list[str], fn: Callable[[Standing], tuple[Standing | None, T]], *, held: Held | None = None
+    ) -> T:
+        """Change what is known of a user's sessions, at once, and return what ``fn`` does.
+
+        :param owners: the user's names, the current secret's first.
+        :param held: what was read a moment ago; spares a trip where nobody came between.
+        :param fn: takes what is known, and returns what shall be (``None`` to leave it) and an answer. It runs again
+            where others came between.
+        :raises StoreError: the store cannot answer, or others kept coming between.
+        """
+        for attempt in range(_ATTEMPTS):
+            if attempt > 1:
+                self._clock.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.001 * attempt)))  # noqa: S311  # no secret
+            now = self._clock.now()
+            if held is None or attempt:
+                held = self._find(owners)
+            known = (held and held.standing) or Standing(secrets.token_bytes(16))
+            standing, answer = fn(known)
+            if standing is None:
+                return answer
+            standing = standing.swept(now)
+            if held is None:
+                if self.store.create(self._record(owners[0], standing, now)):
+                    return answer
+            elif self._replace(held, standing, now):
+                return answer
+        raise _too_contested()
+
+    def _find(self, owners: list[str]) -> Held | None:
+        for _ in range(_ATTEMPTS):
+            held = next((held for owner in owners if (held := self._load(owner))), None)
+            if held is None or held.standing is None:
+                return held
+            if held.standing.moved_to is not None:
+                return self._follow(held, held.standing, held.standing.moved_to)
+            if held.owner == owners[0] or owners[0] in held.standing.moved_from:
+                if not held.is_current:
+                    # The secret that sealed it is about to be dropped; whoever writes to it meanwhile seals it too.
+                    self._replace(held, held.standing, self._clock.now())
+                return held
+            # First the old one leads on, then the new one is made of it: between the two whoever comes makes it.
+            self._replace(held, replace(held.standing, moved_to=owners[0]), self._clock.now())
+        raise _too_contested()
+
+    def _follow(self, held: Held, standing: Standing, owner: str) -> Held | None:
+        there = self._load(owner)
+        if there is None:
+            moved = replace(standing, moved_to=None, moved_from=(*standing.moved_from, held.owner))
+            self.store.create(self._record(owner, moved, self._clock.now()))
+            there = self._load(owner)
+        return there
+
+    def _load(self, owner: str) -> Held | None:
+        key = _key_of(owner)
+        record = self.store.load(key, now=self._clock.now())
+        if record is None:
+            return None
+        opened = self._ring.open_revocations(record.payload, key=key)
+        if opened is None:
+            return Held(owner, None, record, is_current=False)
+        return Held(owner, _decoded(opened[0]), record, is_current=opened[1])
+
+    def _replace(self, held: Held, standing: Standing, now: float) -> bool:
+        """Write a standing in the place of the one that was read; return whether nobody came between."""
+        record = self._record(held.owner, standing, now)
+        expected = None if held.standing is None else held.record.version
+        # A store lets nothing be written to a record that is past its end, and none be created there.
+        at = min(now, held.record.expires_at - 1)
+        return self.store.replace(record, expected=expected, now=at).outcome is Outcome.OK
+
+    def _record(self, owner: str, standing: Standing, now: float) -> Record:
+        key = _key_of(owner)
+        absolute_at = standing.lasts_until(now)
+        return Record(
+            key=key,
+            payload=self._ring.seal_revocations(_FORMAT + _encoder.encode(standing), key=key),
+            created_at=now,
+            seen_at=now,
+            idle=absolute_at - now,
+            absolute_at=absolute_at,
+            owner=None,
+            info=b"",
+            version=secrets.token_bytes(8),
+        )
+
+
+def _key_of(owner: str) -> str:
+    """Return the key under which a user's standing lies; the owner is a keyed hash already."""
+    return hashlib.sha256(_LABEL + owner.encode()).hexdigest()
+
+
+def _decoded(payload: bytes) -> Standing | None:
+    if payload[:1] != _FORMAT:
+        return None
+    try:
+        return _decoder.decode(memoryview(payload)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _too_contested() -> StoreError:
+    return StoreError("Others kept changing what is known of a user's sessions. Send the request again.")
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Standing)
