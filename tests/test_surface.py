@@ -58,7 +58,7 @@ revoke(self, handle: str, *, user_id: str | int | None = None) -> int
 revoke_others(self, user_id: str) -> int
 revoke_user(self, user_id: str | int, *, keep_current: bool = False) -> int
 sessions_of(self, user_id: str | int) -> list[SessionInfo]
-store -> Store
+store -> Store | None
 user_stamp(self, fn: Stamp) -> Stamp
 """
 
