@@ -22,12 +22,14 @@ class Found(Struct, frozen=True):
 
     :param token: what the client holds; ``None`` where only the key is known, or where it holds another one yet.
     :param contents: ``None`` if no secret of the ring opens it.
+    :param can_wait: the client may do with the token that it holds, for now.
     """
 
     key: str
     token: str | None
     contents: Contents | None
     record: Record
+    can_wait: bool = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"  # reporters of errors show the variables of a frame, and this holds a token

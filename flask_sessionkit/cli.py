@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import sys
 
 import click
@@ -57,6 +59,26 @@ def create_table() -> None:
     except StoreError as error:
         raise _Failed(error) from error
     click.echo("The table is there.")
+
+
+@sessions.command()
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def check(format_: str) -> None:
+    """Judge the settings and the store one by one, as for a deployment; exit with 1 if there is a fault."""
+    found = current_app.extensions["sessionkit"].check()
+    if format_ == "json":
+        click.echo(json.dumps([{"mark": one.mark, "about": one.about, "text": one.text} for one in found], indent=2))
+    else:
+        for one in found:
+            click.echo(f"{one.mark:<6}{one.about}: {one.text}")
+    if any(one.mark == "fault" for one in found):
+        sys.exit(1)
+
+
+@sessions.command("generate-key")
+def generate_key() -> None:
+    """Print a new secret for SECRET_KEY."""
+    click.echo(secrets.token_hex())
 
 
 class _Failed(click.ClickException):

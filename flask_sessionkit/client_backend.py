@@ -99,8 +99,10 @@ class ClientBackend:
         entry, held = _entry_of(found), _own(found).held
         if self.revocations and held and held.standing and entry and found.contents:
             seen = held.standing.with_live(found.contents.lineage, replace(entry, seen_at=max(entry.seen_at, now)))
-            self.revocations.note(held, seen)
-        return replace(found, token=None, record=recorded(found.record, seen_at=now))
+            held = self.revocations.note(held, seen)
+        # A slow response may arrive after that of a login, and would put the old cookie back in its place.
+        can_wait = found.token is not None and now - found.record.seen_at < found.record.idle / 2
+        return replace(found, token=None, record=recorded(found.record, seen_at=now), can_wait=can_wait, held=held)
 
     def load_key(self, key: str, *, now: float, token: str | None = None) -> Found | None:
         """Return nothing: no session can be had without its token."""
@@ -186,8 +188,18 @@ class ClientBackend:
         return None
 
     def delete(self, found: Found) -> bool:
-        """Take back a login that nobody was told of."""
-        return self.end(found, Reason.REPLACED, now=found.record.seen_at).outcome is Outcome.OK
+        """Take back a login that nobody was told of; of a renewal nothing was noted yet."""
+        contents, own = found.contents, _own(found)
+        if contents is None or contents.user is None or self.revocations is None:
+            return False
+
+        def take_back(standing: Standing) -> tuple[Standing | None, bool]:
+            entry = standing.live.get(contents.lineage)
+            if entry is None or entry.sid != own.sid:
+                return None, False
+            return standing.without({contents.lineage: Reason.REPLACED}, now=found.record.seen_at), True
+
+        return self.revocations.change(contents.user, take_back)
 
     def info_of(self, record: Record) -> bytes:
         """Return nothing: what a device says of itself stands in the user's record."""
@@ -262,7 +274,8 @@ def _decoded(plaintext: bytes) -> _Sealed | None:
 
 def _unsealed(sealed: _Sealed, generation: bytes | None, *, token: str | None = None) -> Unsealed:
     key, contents = sealed.sid.hex(), sealed.contents
-    return Unsealed(key, token, contents, _record(key, contents, sealed.seen_at), sealed.sid, generation)
+    record = _record(key, contents, sealed.seen_at)
+    return Unsealed(key, token, contents, record, sid=sealed.sid, generation=generation)
 
 
 def _record(key: str, contents: Contents, seen_at: float) -> Record:

@@ -10,6 +10,7 @@ from flask import current_app, has_request_context
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import current_session
+from .checkup import Finding, findings
 from .cli import sessions
 from .clock import Clock, SystemClock
 from .config import Settings, read_settings
@@ -154,6 +155,11 @@ class SessionKit:
             if on_batch is not None:
                 on_batch(purged.count)
         return removed
+
+    def check(self) -> list[Finding]:
+        """Judge the current application as for a deployment: ``flask sessions check``. Asks the store once."""
+        app = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+        return findings(app, has_stamp=self._stamp_of is not None)
 
     @property
     def store(self) -> Store | None:

@@ -62,7 +62,7 @@ class SessionKitInterface(CookiePolicy):
         self.store = store
         self.clock = clock
         self._stamp_of = stamp_of
-        self._is_client_kind = is_client_kind
+        self.is_client_kind = is_client_kind
         self._keyed: tuple[object, KeyRing, Backend] | None = None
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
@@ -103,7 +103,7 @@ class SessionKitInterface(CookiePolicy):
         is_strict = not (self.settings.allow_weak_secret or app.debug or app.testing)
         fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
         named: object = (app.secret_key, tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks, is_strict)
-        if self._is_client_kind:
+        if self.is_client_kind:
             named = (named, self.cookie_settings(app))
         if self._keyed is None and (late := set_too_late(self.settings, app.config)):
             _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
@@ -118,7 +118,7 @@ class SessionKitInterface(CookiePolicy):
         return self._keyed
 
     def _backend(self, app: Flask, ring: KeyRing) -> Backend:
-        if self._is_client_kind or self.store is None:
+        if self.is_client_kind or self.store is None:
             room = self.cookie(app).room()
             return ClientBackend(ring, self._revocations(ring), room=room)
         return ServerBackend(
@@ -144,7 +144,7 @@ class SessionKitInterface(CookiePolicy):
             _log.warning(
                 "Sessions end with this process, and no other sees them. Set SESSIONKIT_STORE to a durable store."
             )
-        if Capability.INDEX_BEST_EFFORT in able and self._stamp_of() is None and not self._is_client_kind:
+        if Capability.INDEX_BEST_EFFORT in able and self._stamp_of() is None and not self.is_client_kind:
             _log.warning(
                 "This store may forget which sessions a user has, so revoke_user() and a logout everywhere raise an "
                 "error. Register @kit.user_stamp."

@@ -459,7 +459,8 @@ class Visit:
 
     def _greet(self, *, must_send: bool = False) -> Farewell:
         found = self._found
-        if found is None:
+        is_quick = self._clock.elapsed() - self._looked_at < _QUICK
+        if found is None or (found.can_wait and not is_quick and not must_send):
             return Farewell()
         contents = _contents(found)
         token = self._backend.token_of(found)
@@ -469,7 +470,7 @@ class Visit:
         absolute_at = found.times(contents).under(self._circumstances.limits(contents.data)).absolute_at
         return replace(
             farewell,
-            may_refresh=self._clock.elapsed() - self._looked_at < _QUICK,
+            may_refresh=is_quick,
             is_permanent=True,
             lasts=absolute_at - self._clock.now(),
         )

@@ -152,13 +152,13 @@ class Revocations:
         """Change what is known of a user's sessions, at once; see ``change_at``."""
         return self.change_at(self._ring.owners(user), fn, held=held)
 
-    def note(self, held: Held, standing: Standing) -> bool:
-        """Write what is known if nobody came between; return whether that was so. For what may as well be left.
+    def note(self, held: Held, standing: Standing) -> Held:
+        """Write what is known if nobody came between; return what was read last. For what may as well be left.
 
         :raises StoreError: the store cannot answer.
         """
         now = self._clock.now()
-        return self._replace(held, standing.swept(now), now)
+        return self._replace(held, standing.swept(now), now) or held
 
     def change_at(
         self, owners: list[str], fn: Callable[[Standing], tuple[Standing | None, T]], *, held: Held | None = None
@@ -183,9 +183,10 @@ class Revocations:
                 return answer
             standing = standing.swept(now)
             if held is None:
-                if self.store.create(self._record(owners[0], standing, now)):
-                    return answer
-            elif self._replace(held, standing, now):
+                is_written = self.store.create(self._record(owners[0], standing, now))
+            else:
+                is_written = self._replace(held, standing, now) is not None
+            if is_written:
                 return answer
         raise _too_contested()
 
@@ -197,10 +198,10 @@ class Revocations:
             if held.standing.moved_to is not None:
                 return self._follow(held, held.standing, held.standing.moved_to)
             if held.owner == owners[0] or owners[0] in held.standing.moved_from:
-                if not held.is_current:
-                    # The secret that sealed it is about to be dropped; whoever writes to it meanwhile seals it too.
-                    self._replace(held, held.standing, self._clock.now())
-                return held
+                if held.is_current:
+                    return held
+                # The secret that sealed it is about to be dropped; whoever writes to it meanwhile seals it too.
+                return self._replace(held, held.standing, self._clock.now()) or held
             # First the old one leads on, then the new one is made of it: between the two whoever comes makes it.
             self._replace(held, replace(held.standing, moved_to=owners[0]), self._clock.now())
         raise _too_contested()
@@ -223,13 +224,14 @@ class Revocations:
             return Held(owner, None, record, is_current=False)
         return Held(owner, _decoded(opened[0]), record, is_current=opened[1])
 
-    def _replace(self, held: Held, standing: Standing, now: float) -> bool:
-        """Write a standing in the place of the one that was read; return whether nobody came between."""
+    def _replace(self, held: Held, standing: Standing, now: float) -> Held | None:
+        """Write a standing in the place of the one that was read, and return it; ``None`` if others came between."""
         record = self._record(held.owner, standing, now)
         expected = None if held.standing is None else held.record.version
         # A store lets nothing be written to a record that is past its end, and none be created there.
         at = min(now, held.record.expires_at - 1)
-        return self.store.replace(record, expected=expected, now=at).outcome is Outcome.OK
+        is_written = self.store.replace(record, expected=expected, now=at).outcome is Outcome.OK
+        return Held(held.owner, standing, record, is_current=True) if is_written else None
 
     def _record(self, owner: str, standing: Standing, now: float) -> Record:
         key = _key_of(owner)

@@ -67,14 +67,15 @@ FLOORS = {
     "roster": 4,
     "client_roster": 5,
     "interface": 6,
+    "checkup": 7,
     "cli": 6,
-    "extension": 7,
-    "__init__": 8,
-    "testing.__init__": 8,
-    "testing.clock": 8,
-    "testing.contract": 8,
-    "testing.interleaving": 8,
-    "testing.processes": 8,
+    "extension": 8,
+    "__init__": 9,
+    "testing.__init__": 9,
+    "testing.clock": 9,
+    "testing.contract": 9,
+    "testing.interleaving": 9,
+    "testing.processes": 9,
 }
 
 #: These know HTTP; all others are told what they need of it.
