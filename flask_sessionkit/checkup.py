@@ -53,17 +53,20 @@ def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
 
 
 def _of_secrets(app: Flask) -> Iterator[Finding]:
-    fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
     if not app.secret_key:
         yield Finding(
             Mark.FAULT, "SECRET_KEY", "Not set, so there are no sessions. Make one: flask sessions generate-key."
         )
         return
-    problems = fit_secrets(app.secret_key, fallbacks, may_be_weak=False)[1]
+    problems = fit_secrets(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=False)[1]
     for problem in problems:
         yield Finding(Mark.FAULT, "SECRET_KEY", problem)
     if not problems:
-        yield Finding(Mark.OK, "SECRET_KEY", f"Fit to seal with; {len(fallbacks or ())} fallbacks open.")
+        yield Finding(
+            Mark.OK,
+            "SECRET_KEY",
+            f"Fit to seal with; {len(app.config.get('SECRET_KEY_FALLBACKS') or ())} fallbacks open.",
+        )
 
 
 def _of_names(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:

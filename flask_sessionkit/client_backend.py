@@ -268,7 +268,7 @@ def _decoded(plaintext: bytes) -> _Sealed | None:
         return None
     try:
         return _decoder.decode(memoryview(plaintext)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -69,7 +69,7 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
             return None
         try:
             return _decoder.decode(memoryview(payload)[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
 

@@ -42,7 +42,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
             return None
         try:
             return _decoder.decode(memoryview(info)[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
 

@@ -61,8 +61,8 @@ class SessionKit:
         settings, problems = read_settings(app.config, app_name=app.name)
         if app.secret_key:
             may_be_weak = settings.allow_weak_secret or app.debug or app.testing
-            fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
-            problems += fit_secrets(app.secret_key, fallbacks, may_be_weak=may_be_weak)[1]
+            # No variable holds a secret: reporters of errors show them.
+            problems += fit_secrets(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=may_be_weak)[1]
         if not (app.debug or app.testing):
             problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
         site = Site(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import g, has_app_context
 from flask.sessions import SessionMixin
+from msgspec import Struct
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import PASSIVE
@@ -63,7 +64,7 @@ class SessionKitInterface(CookiePolicy):
         self.clock = clock
         self._stamp_of = stamp_of
         self.is_client_kind = is_client_kind
-        self._keyed: tuple[object, KeyRing, Backend] | None = None
+        self._keyed: tuple[_Named, KeyRing, Backend] | None = None
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -98,17 +99,21 @@ class SessionKitInterface(CookiePolicy):
         """
         return self._with_secrets(app)[2]
 
-    def _with_secrets(self, app: Flask) -> tuple[object, KeyRing, Backend]:
+    def _with_secrets(self, app: Flask) -> tuple[_Named, KeyRing, Backend]:
         # Looked up at each request, as Flask does: applications set their secrets late.
         is_strict = not (self.settings.allow_weak_secret or app.debug or app.testing)
-        fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
-        named: object = (app.secret_key, tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks, is_strict)
-        if self.is_client_kind:
-            named = (named, self.cookie_settings(app))
+        named = _Named(
+            app.secret_key,
+            _frozen(app.config.get("SECRET_KEY_FALLBACKS")),
+            is_strict,
+            self.cookie_settings(app) if self.is_client_kind else None,
+        )
         if self._keyed is None and (late := set_too_late(self.settings, app.config)):
             _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
         if self._keyed is None or self._keyed[0] != named:
-            secrets, problems = fit_secrets(app.secret_key, fallbacks, may_be_weak=not is_strict)
+            secrets, problems = fit_secrets(
+                app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=not is_strict
+            )
             if problems:
                 raise ConfigError("\n".join(problems))
             ring = KeyRing(secrets, app_id=self.settings.app_id, cookie_name=self.get_cookie_name(app))
@@ -152,7 +157,6 @@ class SessionKitInterface(CookiePolicy):
 
     def _visit(self, app: Flask, request: Request) -> Visit:
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
-        header = request.environ.get("HTTP_COOKIE")
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
         backend = self.backend(app)
         return Visit(
@@ -160,7 +164,7 @@ class SessionKitInterface(CookiePolicy):
             self.clock,
             Circumstances(
                 rules=Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
-                tokens=tokens_in(header, named=self.get_cookie_name(app), could_be=backend.could_be) if header else (),
+                tokens=self._tokens(app, request, backend),
                 sender=app,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
                 is_passive=getattr(view, PASSIVE, False),
@@ -169,6 +173,10 @@ class SessionKitInterface(CookiePolicy):
                 forget_csrf=partial(_forget_csrf, csrf_field),
             ),
         )
+
+    def _tokens(self, app: Flask, request: Request, backend: Backend) -> Sequence[str]:
+        header = request.environ.get("HTTP_COOKIE")
+        return tokens_in(header, named=self.get_cookie_name(app), could_be=backend.could_be) if header else ()
 
     def _close(self, app: Flask, session: Session, visit: Visit, response: Response) -> None:
         failure = visit.failure
@@ -208,6 +216,22 @@ class SessionKitInterface(CookiePolicy):
         response.headers["Cache-Control"] = "no-store"
         if farewell.is_logout and self.settings.clear_site_data:
             response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+
+
+class _Named(Struct, frozen=True):
+    """What the keys of an application depend on, as it was when they were made."""
+
+    secret: object
+    fallbacks: object
+    is_strict: bool
+    cookie: tuple[object, ...] | None
+
+    def __repr__(self) -> str:
+        return "<_Named>"
+
+
+def _frozen(fallbacks: object) -> object:
+    return tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks
 
 
 def _tell_end(app: Flask, reason: Reason, user: str | None) -> None:

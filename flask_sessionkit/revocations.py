@@ -259,7 +259,7 @@ def _decoded(payload: bytes) -> Standing | None:
         return None
     try:
         return _decoder.decode(memoryview(payload)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

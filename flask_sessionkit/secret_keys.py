@@ -24,6 +24,15 @@ _KNOWN = frozenset(
 )
 
 
+class Secret(bytes):
+    """A secret; it shows nothing of itself where a reporter of errors shows the variables of a frame."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
 def secrets_of(secret_key: Any, fallbacks: Any) -> tuple[list[bytes], list[str]]:
     """Return an application's secrets as bytes, the current one first, and what cannot work about them.
 
@@ -43,7 +52,7 @@ def secrets_of(secret_key: Any, fallbacks: Any) -> tuple[list[bytes], list[str]]
         elif not value:
             problems.append(f"{name} holds an empty secret. Remove it, or: {_MEND}")
         else:
-            secret = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+            secret = Secret(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
             if secret in secrets:
                 problems.append(f"{name} holds the same secret twice. Remove one.")
             secrets.append(secret)

@@ -79,7 +79,7 @@ FLOORS = {
 }
 
 #: These know HTTP; all others are told what they need of it.
-KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "cli", "extension"}
+KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "checkup", "cli", "extension"}
 KNOW_WERKZEUG = {"transport", "auth", "interface", "extension"}
 
 #: A store in several files.
