@@ -21,15 +21,15 @@ from dataclasses import replace as changed
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from socket import create_connection
 from types import FrameType
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import flash, get_flashed_messages, request, session
+from flow_dumps import dump
 from flow_site import NOBODY, Answer, Seen, Site, View, both, login, logout, look, pausing, put
 from flow_stores import keys_in, open_store
 from hypothesis import HealthCheck, given, settings
@@ -533,56 +533,6 @@ def test_a_payload_of_another_type_is_no_session(tmp_path: Path, clock: FrozenCl
 
     assert site.seen(token) == NOBODY
     assert site.token(put(v=2), token) != token
-
-
-def dump(kind: str, store: PausingStore, folder: Path) -> bytes:
-    """Everything that somebody who stole the store would have."""
-    inner: Any = store.inner
-    match kind:
-        case "memory":
-            return repr(vars(inner)).encode() + b"".join(
-                record.key.encode() + record.payload + record.info + record.version
-                for record in inner._records.values()
-            )
-        case "redis":
-            return dump_of_redis((folder / "url").read_text(), inner._prefix)
-        case "memcached":
-            return dump_of_memcached((folder / "url").read_text(), inner._prefix)
-        case "postgresql" | "mariadb":
-            with inner._engine.connect() as connection:
-                fields = [field for row in connection.execute(inner._table.select()) for field in row]
-            return b"".join(field if isinstance(field, bytes) else str(field).encode() for field in fields)
-    return b"".join(
-        os.fsencode(path) + (path.read_bytes() if path.is_file() else b"") for path in sorted(folder.rglob("*"))
-    )
-
-
-def dump_of_redis(url: str, prefix: str) -> bytes:
-    """By ``SCAN`` and ``DUMP``, and what is inside, which a dump may have made smaller."""
-    from redis import Redis
-
-    with closing(Redis.from_url(url)) as client:
-        names = list(client.scan_iter(match=f"{prefix}*"))
-        dumps = [client.dump(name) for name in names]
-        inside = [
-            b"".join(client.zrange(name, 0, -1) if b":owner:" in name else sum(client.hgetall(name).items(), ()))
-            for name in names
-        ]
-    return b"".join([*names, *dumps, *inside])
-
-
-def dump_of_memcached(url: str, prefix: str) -> bytes:
-    """By ``lru_crawler metadump`` and ``get``."""
-    from pymemcache.client.base import Client
-
-    host, _, port = url.partition("//")[2].partition(":")
-    with closing(create_connection((host, int(port)))) as connection, connection.makefile("rb") as lines:
-        connection.sendall(b"lru_crawler metadump all\r\n")
-        told = list(iter(lines.readline, b"END\r\n"))
-    names = [unquote_to_bytes(line.split()[0].removeprefix(b"key=")) for line in told]
-    names = [name for name in names if name.startswith(prefix.encode())]
-    with closing(Client((host, int(port)))) as client:
-        return b"".join([*names, *client.get_many(names).values()])
 
 
 def test_a_stolen_store_is_worth_nothing(site: Site, kind: str, tmp_path: Path) -> None:
