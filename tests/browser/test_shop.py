@@ -189,6 +189,7 @@ def test_a_stranger_buys_and_logs_in_and_the_old_cookies_are_dead(page: Page, co
         assert pieces(page) == 0
 
 
+@pytest.mark.requirement("CK-01")
 def test_the_cookie_of_a_deployment_is_hardened(page: Page, context: BrowserContext) -> None:
     buy(page)
     cookie = cookie_of(context)

@@ -220,6 +220,7 @@ def is_sealed(name: str, place: int, parts: Parts, payload: bytes) -> bool:
     return name in {"p", "payload"}
 
 
+@pytest.mark.requirement("IN-06")
 def test_every_byte_that_is_changed_makes_nobody_or_changes_nothing(site: Site, attacker: Attacker) -> None:
     """Inside the seal it makes nobody. Beside it lie times and the list of devices."""
     token, key = alice(site)
@@ -241,6 +242,7 @@ def test_every_byte_that_is_changed_makes_nobody_or_changes_nothing(site: Site, 
         survives(site, token)
 
 
+@pytest.mark.requirement("IN-06")
 def test_every_cut_makes_nobody_or_changes_nothing(site: Site, attacker: Attacker) -> None:
     token, key = alice(site)
     parts = attacker.read(key)
@@ -264,6 +266,7 @@ def test_every_cut_makes_nobody_or_changes_nothing(site: Site, attacker: Attacke
             attacker.write(key, parts)
 
 
+@pytest.mark.requirement("ST-01")
 def test_what_is_swapped_between_two_users_serves_neither_the_others(site: Site, attacker: Attacker) -> None:
     """ST-01. All that is stored, and each part of it alone."""
     hers, key = alice(site)
@@ -291,6 +294,7 @@ def test_what_is_swapped_between_two_users_serves_neither_the_others(site: Site,
         assert (site.seen(hers), site.seen(his)) == (ALIVE, Seen("bob", {"v": 2}))
 
 
+@pytest.mark.requirement("IN-06")
 def test_what_is_swapped_is_still_there_and_its_end_ends_no_others(site: Site, attacker: Attacker) -> None:
     """IN-06: it is no session, but it is left where it is. A logout with it ends what lies under its own key."""
     hers, key = alice(site)
@@ -333,6 +337,7 @@ def has_room(attacker: Attacker, name: str, bait: bytes) -> bool:
     return len(bait) <= sizes.get(name, len(bait))
 
 
+@pytest.mark.requirement("ST-02")
 def test_nothing_that_is_put_into_a_store_is_executed(site: Site, attacker: Attacker) -> None:
     """ST-02."""
     token, key = alice(site)
@@ -357,6 +362,7 @@ def test_the_bait_is_live() -> None:
 TIMES = [math.nan, math.inf, -math.inf, 1.7e308, -1.7e308, 0.0, 1e12, -1.0]
 
 
+@pytest.mark.requirement("TO-07")
 @pytest.mark.parametrize("name", ["created_at", "seen_at", "idle", "absolute_at", "expires_at"])
 @pytest.mark.parametrize(
     "kind", [kind for kind in KINDS if str(kind) in {"sqlite"} or kind in KINDS[5:]], indirect=True
@@ -418,6 +424,7 @@ OTHERS: dict[str, Callable[[Any, str], object]] = {
 }
 
 
+@pytest.mark.requirement("ID-07")
 @pytest.mark.parametrize("kind", KINDS[3:4], indirect=True)
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_a_key_of_another_kind_is_no_session(site: Site, attacker: InRedis, other: Any) -> None:

@@ -72,6 +72,7 @@ def test_requests_go_on_soon_after_a_clusters_master_was_killed(cluster: RedisCl
     assert took < CLUSTER_SOON
 
 
+@pytest.mark.requirement("ST-14")
 @pytest.mark.parametrize("cluster", [0], indirect=True)
 def test_nothing_is_lost_while_slots_move(cluster: RedisCluster) -> None:
     """Every request is answered, none with CROSSSLOT: also those for a session that is half on its way."""

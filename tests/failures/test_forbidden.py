@@ -343,6 +343,7 @@ def test_a_change_that_is_forbidden_is_refused_and_what_was_there_stays(site: Si
     assert site.seen(token) == Seen("ann", {"v": 2})
 
 
+@pytest.mark.requirement("FX-05", "ST-10")
 def test_nobody_is_signed_in_and_no_session_begins(site: Site, ban: Ban) -> None:
     """ST-10, FX-05."""
     token = site.token(put(cart=SECRET_VALUE))

@@ -242,6 +242,7 @@ def test_a_session_that_finds_no_room_does_not_begin(site: Site, room: Room) -> 
     assert site.seen(site.token(large())) != NOBODY
 
 
+@pytest.mark.requirement("FX-05", "ST-10")
 def test_a_login_that_finds_no_room_is_none(site: Site, room: Room) -> None:
     """ST-10, FX-05."""
     token = site.token(put(cart=[1]))
@@ -316,6 +317,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_file_keeps_no_half_of_it(site: 
     assert list(store.folder.rglob("*.tmp")) == []
 
 
+@pytest.mark.requirement("ST-06")
 @pytest.mark.memcached
 def test_a_session_above_the_item_size_of_memcached_is_refused_and_what_was_there_stays() -> None:
     """ST-06. The server's ``-I`` is below what the library takes for granted."""

@@ -26,6 +26,7 @@ USERS = 1000
 THREADS = 5
 
 
+@pytest.mark.requirement("ST-13")
 @pytest.mark.thorough
 def test_a_late_answer_is_never_served_to_another(
     kind: str, folder: Path, wire: Proxy, caplog: pytest.LogCaptureFixture
@@ -89,6 +90,7 @@ def in_threads(names: list[str], visit: Callable[[str], None]) -> None:
         raise faults[0]
 
 
+@pytest.mark.requirement("ST-13")
 @pytest.mark.thorough
 def test_the_answer_to_a_killed_greenlet_is_never_served_to_another(kind: str, folder: Path, wire: Proxy) -> None:
     """ST-13, cancelled: a timeout of gevent's ends a greenlet in the middle of a call of the store."""

@@ -72,6 +72,7 @@ def test_a_change_whose_answer_was_lost_and_that_nobody_came_after_is_told_as_ma
     assert other.seen(token).data == {"n": 2}
 
 
+@pytest.mark.requirement("ST-01", "ST-13")
 def test_somebody_elses_answer_opens_nothing(site: Site, wire: Proxy) -> None:
     """ST-01, ST-13: whatever goes wrong below, the seal fits one key only."""
     ann = site.token(both(login("ann"), put(secret="ann's")))

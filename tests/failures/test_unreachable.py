@@ -66,6 +66,7 @@ def unavailable(site: Site, token: str | None, view: View, **how: Any) -> Answer
     return answer
 
 
+@pytest.mark.requirement("ST-09")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_view_that_does_not_look_answers_as_ever(site: Site, wire: Proxy, fault: Fault) -> None:
     """ST-09."""
@@ -78,6 +79,7 @@ def test_a_view_that_does_not_look_answers_as_ever(site: Site, wire: Proxy, faul
     assert pausing(site).counts["load"] == 1  # the fixture's own
 
 
+@pytest.mark.requirement("FX-05", "ST-09")
 @pytest.mark.parametrize("view", [look, put(w=1), logout, login("bob"), renew, bump()])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_view_that_looks_gets_a_503_in_time(site: Site, wire: Proxy, fault: Fault, view: View) -> None:

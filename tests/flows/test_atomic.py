@@ -68,6 +68,7 @@ def test_what_the_function_makes_of_a_value_that_the_view_changed_is_what_is_kep
     assert site.seen(token) == Seen(None, {"n": 11})
 
 
+@pytest.mark.requirement("CC-05")
 def test_it_runs_again_on_what_another_request_wrote(site: Site) -> None:
     """CC-05."""
     token = site.token(put(n=0))
@@ -246,6 +247,7 @@ def test_a_login_afterwards_takes_what_it_saved_along(site: Site) -> None:
     assert site.seen(new) == Seen("ann", {"n": 2})
 
 
+@pytest.mark.requirement("FX-04")
 def test_a_login_of_another_user_inherits_nothing_that_was_only_looked_at(site: Site) -> None:
     """FX-04."""
     old = site.token(both(login("ann"), put(diary="ann's", n=1)))

@@ -94,6 +94,7 @@ def test_what_was_put_comes_back(site: Site) -> None:
     assert site.seen(token) == Seen(None, data)
 
 
+@pytest.mark.requirement("LG-01")
 def test_nothing_of_it_can_be_read(site: Site) -> None:
     """CR-09, LG-01: neither values nor the names of keys, at any offset."""
     token = site.token(both(login("alice@example.com"), put(favourite_tea="sencha from uji")))
@@ -105,6 +106,7 @@ def test_nothing_of_it_can_be_read(site: Site) -> None:
         assert word not in token.encode()
 
 
+@pytest.mark.requirement("CK-08")
 def test_an_unchanged_session_sends_nothing(site: Site) -> None:
     """CK-08."""
     token = site.token(both(login("ann"), put(v=[1])))
@@ -140,6 +142,7 @@ def test_an_error_saves_nothing(site: Site) -> None:
     assert site.ask(None, failing(login("bob")), status=500).says_nothing
 
 
+@pytest.mark.requirement("CK-05")
 @pytest.mark.parametrize("name", ["session", "a" * 200])
 def test_the_whole_header_stays_below_what_servers_pass_on(make_site: Callable[..., Site], name: str) -> None:
     """CK-05: the largest that fits fits with every attribute, and one byte more is refused in that request."""
@@ -194,6 +197,7 @@ def test_a_session_that_is_too_large_for_a_login_signs_nobody_in(site: Site) -> 
 # The seal
 
 
+@pytest.mark.requirement("ST-12")
 @pytest.mark.parametrize(
     "other",
     [
@@ -224,6 +228,7 @@ def test_each_character_counts(lone: Site) -> None:
         assert lone.seen(changed) == NOBODY
 
 
+@pytest.mark.requirement("IN-06")
 def test_what_cannot_be_opened_is_told_of_and_answered_with_silence(site: Site) -> None:
     """IN-06, CR-11."""
     token = site.token(login("ann"))
@@ -260,6 +265,7 @@ def test_a_touch_that_is_due_is_sent(site: Site) -> None:
     assert site.seen(later) == Seen(None, {"a": 1})
 
 
+@pytest.mark.requirement("TO-01")
 @pytest.mark.parametrize("start", [put(a=1), login("ann")])
 def test_the_idle_limit_is_kept_by_the_server(site: Site, start: View) -> None:
     """TO-01."""
@@ -272,6 +278,7 @@ def test_the_idle_limit_is_kept_by_the_server(site: Site, start: View) -> None:
     assert site.ask(token, lambda: session.ended_because).value == "idle"
 
 
+@pytest.mark.requirement("TO-02")
 @pytest.mark.parametrize("start", [put(a=1), login("ann")])
 def test_activity_never_moves_the_absolute_limit(site: Site, start: View) -> None:
     """TO-02."""
@@ -287,6 +294,7 @@ def test_activity_never_moves_the_absolute_limit(site: Site, start: View) -> Non
     assert site.ask(token, lambda: session.ended_because).value == "absolute"
 
 
+@pytest.mark.requirement("TO-08")
 def test_what_a_user_ran_out_of_time_stays_over_when_the_clock_goes_back(site: Site) -> None:
     """TO-08; of nobody's session nothing is kept, so there the clock decides alone."""
     token = site.token(login("ann"))
@@ -297,6 +305,7 @@ def test_what_a_user_ran_out_of_time_stays_over_when_the_clock_goes_back(site: S
     assert site.dead(token)
 
 
+@pytest.mark.requirement("TO-06")
 def test_lowered_timeouts_hold_at_once(make_site: Callable[..., Site]) -> None:
     """TO-06."""
     token = make_site().token(login("ann"))
@@ -306,6 +315,7 @@ def test_lowered_timeouts_hold_at_once(make_site: Callable[..., Site]) -> None:
     assert strict.dead(token)
 
 
+@pytest.mark.requirement("TO-09")
 def test_a_session_from_the_future_is_refused(make_site: Callable[..., Site], clock: FrozenClock) -> None:
     """TO-09."""
     ahead = FrozenClock(clock.now() + HOUR)
@@ -314,6 +324,7 @@ def test_a_session_from_the_future_is_refused(make_site: Callable[..., Site], cl
     assert site.dead(other.token(login("ann")), other.token(put(a=1)))
 
 
+@pytest.mark.requirement("TO-12")
 def test_a_passive_view_sends_no_touch(site: Site) -> None:
     """TO-12."""
     token = site.token(login("ann"))
@@ -348,6 +359,7 @@ def test_what_becomes_permanent_later_is_known_for_as_long(site: Site) -> None:
     assert not site.dead(token)
 
 
+@pytest.mark.requirement("CC-04")
 def test_a_slow_answer_does_not_put_an_unchanged_cookie_over_a_newer_one(site: Site) -> None:
     """CC-04: a touch can wait, unless the idle limit is half way."""
     token = site.token(put(a=1))
@@ -365,6 +377,7 @@ def test_a_slow_answer_does_not_put_an_unchanged_cookie_over_a_newer_one(site: S
 # Login
 
 
+@pytest.mark.requirement("FX-01")
 def test_a_login_keeps_the_data_under_another_id(site: Site) -> None:
     """FX-01: the cookie from before stays anonymous."""
     before = site.token(put(cart=1))
@@ -375,6 +388,7 @@ def test_a_login_keeps_the_data_under_another_id(site: Site) -> None:
     assert site.seen(before).user is None
 
 
+@pytest.mark.requirement("FX-04")
 def test_a_change_of_user_leaves_the_data_behind_and_ends_the_session_before(site: Site) -> None:
     """FX-04."""
     ann = site.token(both(login("ann"), put(secret=1)))
@@ -385,6 +399,7 @@ def test_a_change_of_user_leaves_the_data_behind_and_ends_the_session_before(sit
     assert site.dead(ann)
 
 
+@pytest.mark.requirement("FX-02")
 @pytest.mark.parametrize("change", [renew, login("ann"), identify("ann")])
 def test_a_renewal_lets_earlier_cookies_count_no_longer(site: Site, change: View) -> None:
     """FX-02."""
@@ -419,6 +434,7 @@ def test_two_renewals_at_once_leave_one(site: Site) -> None:
     assert len(site.served()) == 1
 
 
+@pytest.mark.requirement("FX-05", "ST-10")
 def test_a_login_whose_note_fails_signs_nobody_in(site: Site) -> None:
     """FX-05, ST-10."""
     before = site.token(put(a=1))
@@ -431,6 +447,7 @@ def test_a_login_whose_note_fails_signs_nobody_in(site: Site) -> None:
 # The end
 
 
+@pytest.mark.requirement("TR-01")
 @pytest.mark.parametrize("end", [logout, everywhere, wipe, end_by_identity])
 def test_after_a_logout_no_cookie_of_the_session_opens_anything(site: Site, end: View) -> None:
     """TR-01."""
@@ -459,6 +476,7 @@ def test_a_logout_ends_one_and_everywhere_ends_all(site: Site) -> None:
     assert site.seen(bob).user == "bob"
 
 
+@pytest.mark.requirement("TR-03", "TR-10")
 def test_revoked_sessions_end_and_a_login_in_the_same_instant_stays(make_site: Callable[..., Site]) -> None:
     """TR-03, TR-10: two servers, whose clocks are 5 s apart, and all of it in one second of theirs."""
     site, other = make_site(clock=FrozenClock()), make_site(clock=FrozenClock(FrozenClock().now() + 5))
@@ -472,6 +490,7 @@ def test_revoked_sessions_end_and_a_login_in_the_same_instant_stays(make_site: C
     assert [where.seen(token).user for where in (site, other) for token in new] == ["ann"] * 4
 
 
+@pytest.mark.requirement("TR-04")
 def test_a_change_of_password_spares_the_session_that_made_it(site: Site) -> None:
     """TR-04."""
     mine, others = site.token(login("ann")), [site.token(login("ann")) for _ in range(3)]
@@ -482,6 +501,7 @@ def test_a_change_of_password_spares_the_session_that_made_it(site: Site) -> Non
     assert site.seen(mine_later).user == "ann"
 
 
+@pytest.mark.requirement("TR-05")
 def test_a_handle_ends_one_session_of_its_owner(site: Site) -> None:
     """TR-05."""
     first, second = site.token(login("ann")), site.token(login("ann"))
@@ -497,6 +517,7 @@ def test_a_handle_ends_one_session_of_its_owner(site: Site) -> None:
     assert site.seen(handle) == NOBODY
 
 
+@pytest.mark.requirement("TR-11")
 def test_a_stamp_ends_sessions(site: Site) -> None:
     """TR-11."""
     stamps: dict[str, str | None] = {"ann": "1", "bob": "1"}
@@ -518,6 +539,7 @@ def test_a_user_is_told_why_for_a_minute(site: Site) -> None:
     assert site.dead(token)
 
 
+@pytest.mark.requirement("CC-01", "CC-03")
 def test_a_request_under_way_brings_nothing_back(site: Site) -> None:
     """CC-01, CC-03."""
     token = site.token(both(login("ann"), put(a=[1])))
@@ -548,6 +570,7 @@ def test_a_request_of_a_user_asks_once_and_nobodys_never(site: Site) -> None:
     assert calls(site, lambda: site.ask(site.handed_out[-1], logout)) == {"load": 1, "replace": 1}
 
 
+@pytest.mark.requirement("ST-09", "TR-12")
 def test_a_store_that_cannot_be_asked_refuses_and_recovers(site: Site) -> None:
     """TR-12, ST-09."""
     token, anonymous = site.token(login("ann")), site.token(put(a=1))
@@ -592,6 +615,7 @@ def test_a_store_that_was_set_back_opens_only_what_lived_then(site: Site) -> Non
     assert site.dead(before)
 
 
+@pytest.mark.requirement("CL-01", "TR-09")
 def test_what_is_known_of_a_user_goes_when_nobody_needs_it(site: Site) -> None:
     """TR-09, CL-01."""
     token = site.token(login("ann"))
@@ -678,6 +702,7 @@ def test_without_a_store_lists_and_revocations_say_that_they_are_not_known(lone:
 # Secrets
 
 
+@pytest.mark.requirement("KE-03", "KE-04", "KE-05")
 def test_what_a_fallback_opened_is_sealed_again_with_its_times(make_site: Callable[..., Site]) -> None:
     """KE-03, KE-04, KE-05."""
     token = make_site(SECRET_KEY=OLD).token(both(login("ann"), put(a=1)))
@@ -769,6 +794,7 @@ def test_errors_of_the_store_are_store_errors(site: Site) -> None:
         site.outside(site.kit.sessions_of, "ann")
 
 
+@pytest.mark.requirement("CK-07")
 def test_cookies_are_base64url(site: Site) -> None:
     """CK-07."""
     tokens = [site.token(put(n=number)) for number in range(200)]

@@ -70,12 +70,14 @@ def shop() -> Shop:
 # What it looks like.
 
 
+@pytest.mark.requirement("CK-01", "ID-09")
 def test_by_default_it_is_as_strict_as_browsers_allow(shop: Shop) -> None:
     header = set_cookie(shop.get(put(v=1)))
 
     assert re.fullmatch(f"__Host-session={TOKEN}; Secure; HttpOnly; Path=/; SameSite=Lax", header)
 
 
+@pytest.mark.requirement("CK-01")
 @pytest.mark.parametrize(
     ("config", "wanted"),
     [
@@ -123,6 +125,7 @@ def test_settings_of_flask_are_honoured_as_far_as_they_are_safe(config: dict[str
     assert header == wanted.format(token)
 
 
+@pytest.mark.requirement("TR-06")
 @pytest.mark.parametrize("config", [{}, {"SESSION_COOKIE_DOMAIN": "shop.example"}, {"TESTING": True}], ids=str)
 def test_the_cookie_that_deletes_it_has_the_same_attributes(config: dict[str, Any]) -> None:
     """Browsers take a deleting ``__Host-`` cookie only with Secure and Path=/ (RFC 6265bis, 5.7)."""
@@ -143,6 +146,7 @@ def test_settings_of_flask_are_read_at_each_request(shop: Shop) -> None:
     assert set_cookie(shop.get(put(v=1))).startswith("__Host-other=")
 
 
+@pytest.mark.requirement("TO-10")
 def test_it_ends_with_the_browser_unless_it_is_permanent(shop: Shop) -> None:
     header = set_cookie(shop.get(lambda: login_user("alice")))
     assert "Max-Age" not in header
@@ -155,6 +159,7 @@ def test_it_ends_with_the_browser_unless_it_is_permanent(shop: Shop) -> None:
     assert f"; Max-Age={30 * 86400 - 3600};" in set_cookie(shop.get(put(v=1), cookie))
 
 
+@pytest.mark.requirement("CK-07")
 def test_its_value_uses_only_what_no_proxy_changes(shop: Shop) -> None:
     values = {shop.login().partition("=")[2] for _ in range(300)}
 
@@ -162,6 +167,7 @@ def test_its_value_uses_only_what_no_proxy_changes(shop: Shop) -> None:
     assert all(re.fullmatch(TOKEN, value) for value in values)
 
 
+@pytest.mark.requirement("ID-09")
 def test_another_name_is_ignored_after_it_was_changed() -> None:
     shop = Shop(SESSION_COOKIE_NAME="one")
     cookie = shop.login()
@@ -174,6 +180,7 @@ def test_another_name_is_ignored_after_it_was_changed() -> None:
 # When it is sent.
 
 
+@pytest.mark.requirement("CK-08")
 @pytest.mark.parametrize(
     "look",
     [lambda: session.get("v"), lambda: current_user_id(), lambda: len(session), lambda: repr(session), lambda: None],
@@ -194,6 +201,7 @@ def test_not_even_when_it_is_touched_or_written(shop: Shop) -> None:
     assert cookies(shop.get(put(v=2), cookie)) == []
 
 
+@pytest.mark.requirement("CK-06")
 def test_only_one_is_sent_whatever_happened_and_others_stay(shop: Shop) -> None:
     def everything() -> Response:
         session["a"] = 1
@@ -213,6 +221,7 @@ def test_only_one_is_sent_whatever_happened_and_others_stay(shop: Shop) -> None:
     assert sorted(names) == ["__Host-session", "session", "theirs"]
 
 
+@pytest.mark.requirement("CK-06")
 def test_only_one_is_sent_for_a_logout_and_a_login(shop: Shop) -> None:
     def again() -> None:
         logout_user()
@@ -228,6 +237,7 @@ def test_an_error_sends_none(shop: Shop, status: int) -> None:
     assert cookies(shop.get(lambda: (session.update(v=1), abort(status)))) == []
 
 
+@pytest.mark.requirement("CK-04")
 def test_it_is_sent_over_plain_http_with_one_line_in_the_log(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
     """A proxy may speak TLS for the application, so it cannot be kept back (note on CK-04)."""
     caplog.set_level(logging.INFO)
@@ -249,6 +259,7 @@ def test_over_https_nothing_is_said_of_http(shop: Shop, caplog: pytest.LogCaptur
 # Which one is believed.
 
 
+@pytest.mark.requirement("CK-09")
 def test_two_live_ones_are_nobody_in_both_orders(shop: Shop) -> None:
     alice, mallory = shop.login("alice"), shop.login("mallory")
 
@@ -273,6 +284,7 @@ def test_what_two_live_ones_write_begins_a_session_of_its_own(shop: Shop) -> Non
     assert [shop.who(cookie) for cookie in (begun, alice, mallory)] == ["-", "alice", "mallory"]
 
 
+@pytest.mark.requirement("CK-10")
 @pytest.mark.parametrize(
     "name",
     [
@@ -306,6 +318,7 @@ def test_names_match_byte_for_byte(shop: Shop, name: bytes) -> None:
     assert shop.store.counts == {}
 
 
+@pytest.mark.requirement("CK-11")
 def test_a_cookie_without_a_name_is_ignored(shop: Shop) -> None:
     cookie = shop.login()
 
@@ -313,6 +326,7 @@ def test_a_cookie_without_a_name_is_ignored(shop: Shop) -> None:
         assert shop.who(header) == "-"
 
 
+@pytest.mark.requirement("CK-12")
 def test_no_body_and_no_other_header_holds_its_value(shop: Shop) -> None:
     cookie = shop.login()
     token = cookie.partition("=")[2]
@@ -355,6 +369,7 @@ LOOKS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.requirement("CA-01")
 def test_a_look_at_a_key_that_is_missing_varies_by_cookie_too(shop: Shop) -> None:
     def view() -> str:
         try:
@@ -366,6 +381,7 @@ def test_a_look_at_a_key_that_is_missing_varies_by_cookie_too(shop: Shop) -> Non
     assert "Cookie" in shop.get(view, shop.login()).vary
 
 
+@pytest.mark.requirement("CA-01")
 @pytest.mark.parametrize("with_cookie", [False, True])
 @pytest.mark.parametrize("look", LOOKS)
 def test_any_look_at_the_session_varies_by_cookie(shop: Shop, look: str, with_cookie: bool) -> None:
@@ -375,6 +391,7 @@ def test_any_look_at_the_session_varies_by_cookie(shop: Shop, look: str, with_co
     assert "cookie" in {name.lower() for name in answer.vary}
 
 
+@pytest.mark.requirement("CA-04")
 def test_no_look_at_the_session_costs_and_says_nothing(shop: Shop) -> None:
     cookie = shop.login()
     shop.store.reset()
@@ -386,6 +403,7 @@ def test_no_look_at_the_session_costs_and_says_nothing(shop: Shop) -> None:
     assert "Cache-Control" not in answer.headers
 
 
+@pytest.mark.requirement("CA-02", "CA-03")
 @pytest.mark.parametrize("signed_in", [False, True])
 @pytest.mark.parametrize("change", ["put", "login", "logout", "regenerate", "clear", "permanent"])
 def test_a_response_with_the_cookie_is_stored_by_nobody(shop: Shop, change: str, signed_in: bool) -> None:
@@ -412,6 +430,7 @@ def test_a_response_with_the_cookie_is_stored_by_nobody(shop: Shop, change: str,
         assert answer.headers.getlist("Cache-Control") == ["no-store"]
 
 
+@pytest.mark.requirement("CA-03")
 def test_a_login_behind_a_cache_is_stored_by_nobody(shop: Shop) -> None:
     def view() -> Response:
         login_user("alice")
@@ -431,6 +450,7 @@ def test_what_a_user_sees_is_stored_by_nobody_unless_the_view_says_so(shop: Shop
     assert "Cache-Control" not in shop.get(lambda: session.get("v")).headers
 
 
+@pytest.mark.requirement("CA-05")
 @pytest.mark.parametrize("there", ["*", "Accept-Encoding", "Cookie", "cookie", "Accept, COOKIE", ""])
 @pytest.mark.parametrize("status", [200, 204, 302, 304, 404, 410])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -448,6 +468,7 @@ def test_what_a_response_varied_by_already_stays(shop: Shop, there: str, status:
     assert len(varies) == len(set(varies))
 
 
+@pytest.mark.requirement("CA-05")
 @pytest.mark.parametrize("how", ["abort", "raise", "missing"])
 def test_error_pages_vary_too(shop: Shop, how: str) -> None:
     def view() -> None:

@@ -41,6 +41,7 @@ def ahead(make_site: Callable[..., Site], clock: FrozenClock) -> Site:
     return make_site(clock=FrozenClock(clock.now() + 30))
 
 
+@pytest.mark.requirement("TR-03", "TR-10")
 def test_a_renewal_on_a_server_that_is_ahead_does_not_escape_a_revocation(site: Site, ahead: Site) -> None:
     """TR-03, TR-10."""
     token = ahead.token(login("ann"))
@@ -53,6 +54,7 @@ def test_a_renewal_on_a_server_that_is_ahead_does_not_escape_a_revocation(site: 
     assert site.dead(token, renewed)
 
 
+@pytest.mark.requirement("FX-03")
 def test_a_csrf_token_that_is_written_during_a_login_dies_with_those_before(site: Site) -> None:
     """FX-03: whoever planted the cookie knows that token."""
     token = site.token(put(cart=1))
@@ -64,6 +66,7 @@ def test_a_csrf_token_that_is_written_during_a_login_dies_with_those_before(site
     assert site.seen(signing_in.result().token) == Seen("ann", {"cart": 1, "seen": 1})
 
 
+@pytest.mark.requirement("FX-04")
 def test_atomic_writes_nothing_of_a_new_user_into_the_session_of_the_one_before(site: Site) -> None:
     """FX-04."""
     token = site.token(both(login("alice"), put(v=1)))
@@ -127,6 +130,7 @@ def test_a_stamp_of_another_type_is_an_error_and_no_silent_stranger(site: Site, 
     assert site.live_records() == []
 
 
+@pytest.mark.requirement("FX-04")
 def test_data_stays_whose_it_was_whoever_clears_beside_it(site: Site) -> None:
     """FX-04."""
     token = site.token(both(put(_user_id="alice", private="alice's")))
@@ -151,6 +155,7 @@ def test_a_value_of_before_its_key_named_users_is_nobody(
     assert today.ask(token, view).status == 200
 
 
+@pytest.mark.requirement("TO-03")
 def test_the_end_of_a_login_does_not_lengthen_the_life_of_what_stays(site: Site) -> None:
     """TO-03."""
     token = site.token(put(_user_id="ann", _fresh=True, cart=1))
@@ -166,6 +171,7 @@ def test_the_end_of_a_login_does_not_lengthen_the_life_of_what_stays(site: Site)
     assert site.dead(token)
 
 
+@pytest.mark.requirement("ST-10")
 def test_a_login_that_was_not_saved_leaves_no_remember_cookie(make_site: Callable[..., Site]) -> None:
     """ST-10."""
     site = make_site()
@@ -190,6 +196,7 @@ def test_an_enumeration_is_a_key_like_the_text_that_it_is(site: Site) -> None:
     assert type(site.ask(token, lambda: next(iter(session))).value) is str
 
 
+@pytest.mark.requirement("LG-01")
 @pytest.mark.parametrize("call", ["load", "replace"])
 def test_an_errors_reporter_that_shows_variables_shows_no_token(site: Site, call: Any) -> None:
     """LG-01: such a reporter shows the variables of each frame of ours."""
@@ -211,6 +218,7 @@ def test_an_errors_reporter_that_shows_variables_shows_no_token(site: Site, call
     assert token not in str(shown)
 
 
+@pytest.mark.requirement("CL-02")
 def test_a_purge_beside_a_list_is_no_failure(
     tmp_path: Path, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

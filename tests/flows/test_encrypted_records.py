@@ -25,6 +25,7 @@ def site(make_site: Callable[..., Site]) -> Site:
     return make_site(SESSIONKIT_ENCRYPT_RECORDS=True)
 
 
+@pytest.mark.requirement("ST-11")
 def test_a_dump_shows_nothing(site: Site, make_site: Callable[..., Site], kind: str, tmp_path: Path) -> None:
     """ST-11: no value, no key of the session, no user, no address and no device; in the clear all of them are there."""
     words = [b"alice@example.com", b"favourite tea", b"sencha", b"Firefox", b"127.0.0.1"]
@@ -94,6 +95,7 @@ def test_what_is_written_again_is_encrypted_then(make_site: Callable[..., Site])
     assert Device.decode(record.info) is None
 
 
+@pytest.mark.requirement("ST-01", "ST-11")
 def test_a_record_opens_under_its_own_key_alone(site: Site) -> None:
     """ST-01, ST-11: another's bytes, payload or info, under a key of one's own; and each byte changed."""
     ann, bob = site.token(both(login("ann"), put(v=1))), site.token(login("bob"))

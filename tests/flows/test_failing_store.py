@@ -57,6 +57,7 @@ def assert_unavailable(site: Site, token: str | None, view: View, **how: Any) ->
     return answer
 
 
+@pytest.mark.requirement("ST-09")
 @pytest.mark.parametrize("view", [look, put(a=1), logout, login("bob"), renew, bump(), logout_view(lambda: None)])
 def test_a_view_that_looks_is_answered_with_503(outage: Site, view: View) -> None:
     """ST-09."""
@@ -70,6 +71,7 @@ def test_a_view_that_looks_is_answered_with_503(outage: Site, view: View) -> Non
     assert outage.seen(token) == Seen("ann", {})
 
 
+@pytest.mark.requirement("CA-04", "ST-09")
 def test_a_view_that_does_not_look_answers_as_ever(outage: Site) -> None:
     """ST-09, CA-04."""
     token = outage.token(login("ann"))
@@ -215,6 +217,7 @@ def test_a_failing_save_turns_the_answer_into_503(outage: Site) -> None:
     assert outage.seen(token) == Seen(None, {"cart": 1})
 
 
+@pytest.mark.requirement("ST-10")
 def test_a_failing_save_stops_a_redirect(outage: Site) -> None:
     """ST-10: a login that failed must not lead to the page behind it."""
 
@@ -294,6 +297,7 @@ def test_an_after_request_that_looks_again_changes_nothing(outage: Site) -> None
     assert store.asked == ["load"]
 
 
+@pytest.mark.requirement("FX-05", "ST-10")
 @pytest.mark.parametrize("before", [True, False], ids=["not carried out", "answer lost"])
 @pytest.mark.parametrize("call", ["load", "create", "replace"])
 @pytest.mark.parametrize("enter", [login("ann"), identify("ann")], ids=["login_user", "identity_key"])
@@ -309,6 +313,7 @@ def test_a_login_whose_store_fails_is_no_login(site: Site, enter: View, call: An
     assert all(contents.user is None for contents in site.live_records()) or (call, before) == ("create", False)
 
 
+@pytest.mark.requirement("FX-05")
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_login_that_merges_and_then_fails_is_no_login(site: Site, nth: int) -> None:
     """FX-05: the swap conflicts, the new record is written again, and the swap is repeated; each may fail."""

@@ -140,6 +140,7 @@ def who(client: FlaskClient) -> dict[str, str | None]:
 # The token dies at a login.
 
 
+@pytest.mark.requirement("CS-01", "FX-03")
 def test_a_token_from_before_the_login_is_refused_after_it(client: FlaskClient) -> None:
     before = open_form(client)
     assert send(client, "/change", before).status_code == 200
@@ -221,6 +222,7 @@ def test_it_dies_with_the_session(client: FlaskClient, path: str) -> None:
 # It belongs to one session.
 
 
+@pytest.mark.requirement("CS-01")
 def test_a_token_of_one_session_is_refused_in_another(site: Site, client: FlaskClient) -> None:
     other = site.app.test_client()
     theirs = open_form(other)

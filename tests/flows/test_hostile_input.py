@@ -158,6 +158,7 @@ def record_of(site: Site, token: str) -> Record:
 # Cookies.
 
 
+@pytest.mark.requirement("DS-04", "IN-01", "IN-02", "IN-04")
 @pytest.mark.usefixtures("quiet")
 def test_a_malformed_cookie_is_nobody_and_reaches_no_store(site: Site) -> None:
     pausing(site).reset()
@@ -170,6 +171,7 @@ def test_a_malformed_cookie_is_nobody_and_reaches_no_store(site: Site) -> None:
     assert pausing(site).counts == {}
 
 
+@pytest.mark.requirement("ID-03")
 @pytest.mark.usefixtures("quiet")
 def test_a_malformed_cookie_is_nobody_also_after_a_logout(site: Site) -> None:
     """ID-03: in a peer a flush left a session under the key ``""``, which all shared (CVE-2015-3982)."""
@@ -194,6 +196,7 @@ def test_no_header_is_an_error(header: bytes, site: Site) -> None:
     assert send(site, header, look).value == NOBODY
 
 
+@pytest.mark.requirement("ID-02")
 @pytest.mark.usefixtures("quiet")
 def test_an_unknown_token_is_never_adopted(site: Site) -> None:
     sent = new_token()
@@ -204,6 +207,7 @@ def test_an_unknown_token_is_never_adopted(site: Site) -> None:
     assert keys_in(site.store) == [key_of(begun, "flows")]
 
 
+@pytest.mark.requirement("DS-01")
 @pytest.mark.usefixtures("quiet")
 def test_reading_with_unknown_tokens_makes_nothing(site: Site) -> None:
     answers = [site.ask(new_token(), look) for _ in range(200)]
@@ -213,6 +217,7 @@ def test_reading_with_unknown_tokens_makes_nothing(site: Site) -> None:
     assert pausing(site).counts.keys() == {"load"}
 
 
+@pytest.mark.requirement("IN-05")
 @pytest.mark.usefixtures("quiet")
 def test_a_header_of_64_kib_costs_three_loads_at_most(site: Site) -> None:
     live = site.token(login("alice"))
@@ -225,6 +230,7 @@ def test_a_header_of_64_kib_costs_three_loads_at_most(site: Site) -> None:
     assert pausing(site).counts == {"load": 3}
 
 
+@pytest.mark.requirement("IN-05")
 @pytest.mark.usefixtures("quiet")
 def test_a_thousand_times_the_same_cookie_is_one(site: Site) -> None:
     live = site.token(login("alice"))
@@ -236,6 +242,7 @@ def test_a_thousand_times_the_same_cookie_is_one(site: Site) -> None:
     assert pausing(site).counts == {"load": 1}
 
 
+@pytest.mark.requirement("CK-09", "IN-09")
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(
     ("syntax", "who"),
@@ -263,6 +270,7 @@ def test_odd_syntax_shows_one_session_or_none(site: Site, syntax: str, who: int 
         assert seen == (NOBODY if who is None else Seen(names[who], {}))
 
 
+@pytest.mark.requirement("ID-04")
 @pytest.mark.usefixtures("quiet")
 def test_a_token_is_taken_from_the_cookie_only(site: Site) -> None:
     token = site.token(login("alice"))
@@ -314,6 +322,7 @@ def opened_paths() -> Iterator[list[str]]:
         _opened = None
 
 
+@pytest.mark.requirement("IN-03")
 def test_no_cookie_names_a_path(tmp_path: Path, clock: FrozenClock) -> None:
     """IN-03: only the hash of a token does, and only of what can be a token."""
     store = PausingStore(FileStore(tmp_path / "sessions"))
@@ -356,6 +365,7 @@ GARBAGE = [
 ]
 
 
+@pytest.mark.requirement("ID-07", "IN-06")
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda data: f"{data!r:.20}")
 def test_a_record_that_is_garbage_is_no_session_and_stays_where_it_is(site: Site, garbage: bytes) -> None:
@@ -374,6 +384,7 @@ def test_a_record_that_is_garbage_is_no_session_and_stays_where_it_is(site: Site
     assert site.seen(token) == Seen("alice", {"v": 1})
 
 
+@pytest.mark.requirement("IN-06")
 @pytest.mark.usefixtures("quiet")
 def test_every_truncation_and_every_byte_changed_is_no_session(site: Site) -> None:
     token = site.token(both(login("alice"), put(v=1)))
@@ -403,6 +414,7 @@ def test_what_is_written_over_an_unreadable_record_begins_a_session_of_its_own(s
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("ST-01")
 @pytest.mark.usefixtures("quiet")
 def test_a_record_under_anothers_key_is_no_session(site: Site) -> None:
     """ST-01: a store that mixes up its answers, or somebody who copies a row."""
@@ -430,6 +442,7 @@ def _fire() -> None:
     Exploit.fired = True
 
 
+@pytest.mark.requirement("ST-02")
 @pytest.mark.usefixtures("quiet")
 def test_a_pickle_in_the_store_is_not_opened(site: Site) -> None:
     Exploit.fired = False
@@ -483,6 +496,7 @@ def numbers_in(fields: dict[str, Any]) -> list[float]:
     return [value for value in fields.values() if isinstance(value, float)]
 
 
+@pytest.mark.requirement("IN-06")
 def test_no_byte_of_a_file_makes_an_error(tmp_path: Path, clock: FrozenClock) -> None:
     """IN-06 below the store: what a disk or a neighbour did to the file. Its header is beside the seal."""
     site = Site(PausingStore(FileStore(tmp_path / "sessions")), clock)
@@ -535,6 +549,7 @@ def test_a_payload_of_another_type_is_no_session(tmp_path: Path, clock: FrozenCl
     assert site.token(put(v=2), token) != token
 
 
+@pytest.mark.requirement("ID-05")
 def test_a_stolen_store_is_worth_nothing(site: Site, kind: str, tmp_path: Path) -> None:
     tokens = [site.token(put(v=1)), site.token(both(login("alice"), put(password="no")))]
     tokens.append(site.token(login("bob"), tokens[0]))
@@ -560,6 +575,7 @@ def test_an_owner_names_no_user(site: Site, kind: str, tmp_path: Path) -> None:
     assert not any(b"alice" in os.fsencode(path) for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.requirement("ID-06")
 def test_no_lookup_falls_back_to_the_token_itself(make_site: Callable[..., Site]) -> None:
     """ID-06: a valid record, sealed for the raw token or its hex as key."""
     site = make_site(SECRET_KEY="s" * 40)
@@ -579,6 +595,7 @@ def test_no_lookup_falls_back_to_the_token_itself(make_site: Callable[..., Site]
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("ID-08")
 @pytest.mark.parametrize("form", [repr, str, lambda current: f"{current}", lambda current: repr(vars(current))])
 def test_the_session_object_shows_no_token(site: Site, form: Callable[[Any], str]) -> None:
     token = site.token(both(login("alice"), put(v=1)))
@@ -587,6 +604,7 @@ def test_the_session_object_shows_no_token(site: Site, form: Callable[[Any], str
     assert token not in shown
 
 
+@pytest.mark.requirement("LG-01")
 def test_no_frame_of_ours_shows_a_token(site: Site) -> None:
     """Reporters of errors (Sentry, Flask's own debugger) show the variables of every frame."""
     token = site.token(both(login("alice"), put(v=1)))
@@ -613,6 +631,7 @@ def test_no_frame_of_ours_shows_a_token(site: Site) -> None:
     assert shown == []
 
 
+@pytest.mark.requirement("ID-08")
 def test_neither_data_nor_lists_hold_a_token_and_a_handle_opens_nothing(site: Site) -> None:
     token = site.token(both(login("alice"), put(v=1)))
     shown = site.ask(token, lambda: [dict(session), json.dumps(dict(session)), site.kit.sessions_of("alice")]).value
@@ -675,6 +694,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (one == other) and repr(one) == repr(other)
 
 
+@pytest.mark.requirement("IN-07")
 def test_every_value_comes_back_as_it_went_in(site: Site) -> None:
     token = site.token(lambda: session.update({f"v{number}": value for number, value in enumerate(VALUES)}))
     back = site.ask(token, lambda: dict(session)).value
@@ -695,6 +715,7 @@ class Custom:
     pass
 
 
+@pytest.mark.requirement("IN-07")
 @pytest.mark.parametrize(
     "value",
     [object(), Custom(), len, {"a": [Custom()]}, (Custom(),), 1j, (x for x in "ab"), open],
@@ -754,6 +775,7 @@ def test_a_flash_of_markup_stays_markup(site: Site) -> None:
     assert (category, message, type(message)) == ("info", "<b>bye</b>", Markup)
 
 
+@pytest.mark.requirement("IN-08")
 def test_what_an_application_stores_reaches_nothing_of_what_we_know(site: Site) -> None:
     """IN-08: a JSON endpoint that passes everything on into the session."""
     site_wide = {
@@ -797,6 +819,7 @@ def test_what_an_application_stores_reaches_nothing_of_what_we_know(site: Site) 
 # Neighbours.
 
 
+@pytest.mark.requirement("ST-12")
 def test_two_applications_on_one_store_and_one_secret_stay_apart(store: PausingStore, clock: FrozenClock) -> None:
     """ST-12."""
     shop, blog = (Site(store, clock, SESSIONKIT_APP_ID=name) for name in ("shop", "blog"))
@@ -810,6 +833,7 @@ def test_two_applications_on_one_store_and_one_secret_stay_apart(store: PausingS
     assert shop.seen(token) == Seen("alice", {"v": 1})
 
 
+@pytest.mark.requirement("ST-12")
 def test_a_record_moved_to_the_other_applications_key_is_no_session(store: PausingStore, clock: FrozenClock) -> None:
     shop, blog = (Site(store, clock, SESSIONKIT_APP_ID=name) for name in ("shop", "blog"))
     token = shop.token(login("alice"))

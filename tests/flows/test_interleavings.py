@@ -70,6 +70,7 @@ def assert_crashed(running: Running[Answer]) -> None:
 # 1. Logout loaded, renewal done, logout writes.
 
 
+@pytest.mark.requirement("CC-01", "TR-01")
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_1_a_logout_that_is_overtaken_by_a_renewal_ends_the_old_token_and_the_new(site: Site, end: View) -> None:
     """TR-01, CC-01."""
@@ -110,6 +111,7 @@ def test_1_crash_a_logout_that_died_leaves_the_old_token_dead_and_one_live_sessi
     assert len(site.live_records()) == 1
 
 
+@pytest.mark.requirement("CC-04")
 def test_1_the_late_answer_of_a_logout_does_not_wipe_a_newer_cookie(site: Site) -> None:
     """CC-04: another request of this browser logged out and in again, and was sent a newer cookie."""
     old = site.token(login("ann"))
@@ -138,6 +140,7 @@ def roster(site: Site, ended: list[str | None]) -> Roster:
     return Roster(site.backend, site.clock, lambda _, user: ended.append(user), has_stamp=True, page=1)
 
 
+@pytest.mark.requirement("CC-02", "TR-03")
 def test_2_a_renewal_behind_the_cursor_does_not_escape_a_revocation(site: Site) -> None:
     """TR-03, CC-02."""
     tokens = [site.token(login("ann")) for _ in range(4)]
@@ -259,6 +262,7 @@ def test_3_of_two_logins_at_once_both_are_carried_out_and_one_has_the_data(site:
     assert len(site.live_records()) == 2
 
 
+@pytest.mark.requirement("FX-04")
 def test_3_another_users_data_does_not_come_by_a_write_during_a_login(site: Site) -> None:
     """FX-04."""
     old = site.token(both(login("ann"), put(secret="ann's")))
@@ -400,6 +404,7 @@ LATE: dict[str, View] = {
 }
 
 
+@pytest.mark.requirement("CC-01", "CC-02", "CC-03")
 @pytest.mark.parametrize("late", LATE.values(), ids=LATE)
 @pytest.mark.parametrize("event", EVENTS)
 def test_4_a_slow_change_brings_nothing_back(site: Site, event: Callable[[Site, str], None], late: View) -> None:
@@ -649,6 +654,7 @@ def test_6_a_writer_in_a_loop_is_an_error_within_a_second_and_leaves_no_orphan(b
     assert len(busy.live_records()) == 1
 
 
+@pytest.mark.requirement("CC-01")
 @pytest.mark.parametrize("end", [logout, logout_view(lambda: None)], ids=["logout_user", "logout_view"])
 def test_6_a_writer_in_a_loop_does_not_keep_a_logout_from_ending_the_session(busy: Site, end: View) -> None:
     """CC-01. What is left says why, so that the writer's next request starts nothing in place of it."""
@@ -685,6 +691,7 @@ def test_6_the_budget_counts_the_waits_and_not_the_view(site: Site) -> None:
     assert site.seen(token) == Seen(None, {"n": 1, "mine": 1, "theirs": 2})
 
 
+@pytest.mark.requirement("CC-04")
 def test_6_a_renewal_that_lost_against_another_is_an_error_and_sends_no_dead_token(site: Site) -> None:
     """CC-04: also where the session is permanent, so that each answer would send its cookie again."""
     old = site.token(both(put(cart=1), lambda: setattr(session, "permanent", True)))
@@ -796,6 +803,7 @@ def test_8_a_touch_makes_nothing_of_what_was_purged(site: Site, make_site: Calla
     assert site.dead(token)
 
 
+@pytest.mark.requirement("CC-07")
 def test_8_a_purge_does_not_take_what_is_touched(site: Site) -> None:
     """CC-07."""
     token = site.token(login("ann"))
@@ -891,6 +899,7 @@ def test_8_clocks_apart_a_touch_between_read_and_write_does_not_undo_the_others_
     assert ahead.dead(token)
 
 
+@pytest.mark.requirement("LG-02")
 def test_8_two_requests_that_meet_the_same_end_tell_it_once(site: Site) -> None:
     """LG-02: a page and its parts, all sent by a browser that was away."""
     token = site.token(login("ann"))
@@ -974,6 +983,7 @@ def test_10_a_logout_of_a_session_that_cannot_be_read_at_all_ends_it(older: Site
     assert older.dead(token)
 
 
+@pytest.mark.requirement("IN-06", "KE-05")
 def test_10_a_look_leaves_an_unreadable_record_where_it_is(older: Site, newer: Site) -> None:
     """IN-06, KE-05: the key may come back as a fallback."""
     token = older.token(put(cart=1))
@@ -1069,6 +1079,7 @@ def test_10_old_bytes_put_back_are_dead_where_the_user_stamp_changed(site: Site)
     assert site.live_records() == []
 
 
+@pytest.mark.requirement("ST-01")
 def test_10_old_bytes_are_dead_under_another_key(site: Site) -> None:
     """ST-01."""
     ann, bob = site.token(login("ann")), site.token(login("bob"))

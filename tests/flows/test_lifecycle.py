@@ -79,6 +79,7 @@ def test_a_view_that_does_not_look_costs_no_call(site: Site) -> None:
     assert costs(site, token, still) == {}
 
 
+@pytest.mark.requirement("ID-03", "IN-01")
 @pytest.mark.parametrize("token", [None, "", "not-a-token", "A" * 42, "A" * 44, "A" * 42 + "B", "../" * 14 + "A"])
 def test_what_cannot_be_a_token_costs_no_call(site: Site, token: str | None) -> None:
     """ID-03, IN-01."""
@@ -144,6 +145,7 @@ def test_modified_set_by_hand_writes_and_sends_the_cookie_again(site: Site) -> N
 # A token that leads nowhere.
 
 
+@pytest.mark.requirement("ID-02")
 def test_a_token_that_leads_nowhere_is_never_adopted(site: Site) -> None:
     """ID-02."""
     stranger = new_token()
@@ -155,6 +157,7 @@ def test_a_token_that_leads_nowhere_is_never_adopted(site: Site) -> None:
     assert key_of(stranger, "flows") not in keys_in(site.store)
 
 
+@pytest.mark.requirement("DS-01")
 def test_a_token_that_leads_nowhere_is_answered_with_silence(site: Site) -> None:
     """DS-01."""
     answer = site.ask(new_token(), look)
@@ -168,6 +171,7 @@ def test_a_logout_with_a_token_that_leads_nowhere_is_answered_with_silence(site:
     assert site.ask(new_token(), logout).says_nothing
 
 
+@pytest.mark.requirement("TR-08")
 def test_a_thousand_logouts_without_a_session_do_nothing(site: Site) -> None:
     """TR-08."""
     for _ in range(1000):
@@ -295,6 +299,7 @@ def test_who_the_user_is_takes_no_part_in_a_merge(site: Site) -> None:
 # Gone, emptied, cleared.
 
 
+@pytest.mark.requirement("CC-01", "CC-03")
 def test_a_session_that_is_gone_is_not_written_and_no_cookie_is_sent(site: Site) -> None:
     """CC-01, CC-03."""
     token = site.token(login("ann"))
@@ -352,6 +357,7 @@ def test_what_was_written_since_a_clear_is_the_next_users_too(site: Site) -> Non
 # Login.
 
 
+@pytest.mark.requirement("FX-01")
 def test_a_login_changes_the_token_and_kills_the_old_one(site: Site) -> None:
     """FX-01."""
     old = site.token(put(cart=1))
@@ -364,6 +370,7 @@ def test_a_login_changes_the_token_and_kills_the_old_one(site: Site) -> None:
     assert len(site.live_records()) == 1
 
 
+@pytest.mark.requirement("FX-04")
 def test_a_login_drops_another_users_data(site: Site) -> None:
     """FX-04."""
     ann = site.token(both(login("ann"), put(v="secret", cart=[1])))
@@ -383,6 +390,7 @@ def test_a_login_of_the_same_user_keeps_the_data(site: Site) -> None:
     assert site.seen(new) == Seen("ann", {"v": 1})
 
 
+@pytest.mark.requirement("FX-04")
 def test_a_login_after_a_logout_of_somebody_else_drops_what_that_left(site: Site) -> None:
     """FX-04, by way of Flask-Login's logout, which leaves the rest of the data in the session."""
     ann = site.token(both(identify("ann"), put(v="secret")))
@@ -398,6 +406,7 @@ def test_a_login_after_a_logout_of_the_same_user_keeps_what_that_left(site: Site
     assert site.seen(site.token(login("ann"), rest)) == Seen("ann", {"v": 1})
 
 
+@pytest.mark.requirement("FX-03")
 def test_a_login_removes_the_csrf_token_and_keeps_a_later_one(site: Site) -> None:
     """FX-03."""
     old = site.token(put(csrf_token="of the attacker"))
@@ -437,6 +446,7 @@ def test_what_is_no_user_id_is_refused(site: Site, given: Any, error: type[Excep
     assert site.ask(None, view).says_nothing
 
 
+@pytest.mark.requirement("FX-02", "FX-07")
 def test_a_first_factor_only_is_no_login_and_the_second_changes_the_token(site: Site) -> None:
     """FX-07, FX-02."""
     first = site.token(login_view(put(pending="ann")))
@@ -451,6 +461,7 @@ def test_a_first_factor_only_is_no_login_and_the_second_changes_the_token(site: 
 # Renewal.
 
 
+@pytest.mark.requirement("FX-02")
 def test_regenerate_goes_on_under_a_new_token(site: Site) -> None:
     """FX-02."""
     old = site.token(both(login("ann"), put(cart=1)))
@@ -461,6 +472,7 @@ def test_regenerate_goes_on_under_a_new_token(site: Site) -> None:
     assert site.seen(new) == Seen("ann", {"cart": 1})
 
 
+@pytest.mark.requirement("FX-06")
 def test_regenerate_twice_leaves_one_record_and_one_cookie(site: Site) -> None:
     """FX-06."""
     old = site.token(put(cart=1))
@@ -487,6 +499,7 @@ def test_regenerate_without_a_session_does_nothing(site: Site) -> None:
     assert site.ask(None, renew).says_nothing
 
 
+@pytest.mark.requirement("FX-02")
 def test_a_login_view_renews_whatever_it_changes(site: Site) -> None:
     """FX-02."""
     old = site.token(both(login("ann"), put(role="reader")))
@@ -642,6 +655,7 @@ def leave_by_renewal(site: Site, token: str) -> None:
 KNOWN = [leave_by_logout, leave_by_login, leave_by_renewal]
 
 
+@pytest.mark.requirement("CC-04")
 @pytest.mark.parametrize("view", [put(late=1), lambda: flash("late"), remembered("ann"), logout, wipe, renew, look])
 @pytest.mark.parametrize("leave", KNOWN)
 def test_a_token_whose_browser_has_a_newer_cookie_starts_and_sends_nothing(
@@ -723,6 +737,7 @@ def test_ended_from_elsewhere_a_token_is_like_one_that_leads_nowhere_and_tells_w
 # After a logout.
 
 
+@pytest.mark.requirement("TR-01")
 @pytest.mark.parametrize("end", [logout, logout_view(lambda: None)])
 def test_after_a_logout_every_earlier_cookie_is_refused(site: Site, end: View) -> None:
     """TR-01."""
@@ -766,6 +781,7 @@ def test_a_logout_view_ends_a_session_that_the_view_does_not_look_at(site: Site)
     assert site.dead(token)
 
 
+@pytest.mark.requirement("CS-03")
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_logout_view_needs_a_post_unless_told(site: Site, method: str) -> None:
     """CS-03."""
@@ -806,6 +822,7 @@ def test_logout_everywhere_ends_all_sessions_of_the_user(site: Site) -> None:
 # Errors.
 
 
+@pytest.mark.requirement("CC-09")
 @pytest.mark.parametrize("change", [put(cart=2), put(new=1), append("list", 2), drop("cart"), renew])
 def test_an_error_saves_no_data(site: Site, change: View) -> None:
     """CC-09."""
@@ -836,6 +853,7 @@ def test_a_client_error_saves_data(site: Site) -> None:
     assert site.seen(token) == Seen(None, {"tries": 2})
 
 
+@pytest.mark.requirement("CC-09")
 @pytest.mark.parametrize("end", [logout, logout_view(failing()), wipe, end_by_identity])
 def test_an_error_does_not_keep_a_login_from_ending(site: Site, end: View) -> None:
     """CC-09."""
@@ -884,6 +902,7 @@ def test_a_value_that_cannot_be_kept_does_not_keep_a_login_from_ending(
     assert all(contents.user is None for contents in site.live_records())
 
 
+@pytest.mark.requirement("DS-02", "IN-07")
 @pytest.mark.parametrize("wrong", [object(), "x" * 70_000], ids=["unsupported", "too large"])
 def test_a_value_that_cannot_be_kept_leaves_what_was_there(site: Site, wrong: object) -> None:
     """DS-02, IN-07."""
@@ -900,12 +919,14 @@ def test_a_value_that_cannot_be_kept_leaves_what_was_there(site: Site, wrong: ob
 # What the browser and its caches are told.
 
 
+@pytest.mark.requirement("CA-01", "CA-04")
 def test_vary_is_told_where_the_session_was_looked_at(site: Site) -> None:
     """CA-01, CA-04."""
     assert site.ask(None, look).response.headers["Vary"] == "Cookie"
     assert "Vary" not in site.ask(None, still).response.headers
 
 
+@pytest.mark.requirement("CA-03")
 def test_a_response_that_sets_or_deletes_the_cookie_is_not_stored(site: Site) -> None:
     """CA-03."""
 
@@ -933,6 +954,7 @@ def test_a_page_of_nobody_may_be_stored(site: Site) -> None:
     assert "Cache-Control" not in site.ask(site.token(put(cart=1)), look).response.headers
 
 
+@pytest.mark.requirement("CK-08")
 def test_an_unchanged_session_sends_no_cookie(site: Site) -> None:
     """CK-08."""
     token = site.token(both(login("ann"), put(cart=[1])))
@@ -961,6 +983,7 @@ def test_a_permanent_session_sends_its_cookie_once_where_flask_is_told_so(make_s
     assert site.ask(token, put(cart=2)).token == token
 
 
+@pytest.mark.requirement("TO-10")
 def test_only_a_permanent_session_has_a_cookie_that_outlives_the_browser(site: Site) -> None:
     """TO-10: its Max-Age is what is left until the absolute end."""
     plain = site.ask(None, put(cart=1)).response.headers["Set-Cookie"]
@@ -983,6 +1006,7 @@ def test_a_session_that_is_no_longer_permanent_sends_a_cookie_that_ends_with_the
     assert "Max-Age" not in answer.response.headers["Set-Cookie"]
 
 
+@pytest.mark.requirement("CC-04")
 def test_a_slow_read_of_a_permanent_session_does_not_put_the_old_token_back(site: Site) -> None:
     """CC-04."""
     old = site.token(both(put(cart=1), make_permanent))
@@ -998,6 +1022,7 @@ def test_a_slow_read_of_a_permanent_session_does_not_put_the_old_token_back(site
 # Timeouts.
 
 
+@pytest.mark.requirement("TO-01")
 def test_the_idle_timeout_is_enforced_by_the_server(site: Site) -> None:
     """TO-01."""
     token = site.token(login("ann"))
@@ -1008,6 +1033,7 @@ def test_the_idle_timeout_is_enforced_by_the_server(site: Site) -> None:
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("TO-02")
 def test_the_absolute_timeout_is_never_extended(site: Site) -> None:
     """TO-02."""
     token = site.token(login("ann"))
@@ -1027,6 +1053,7 @@ def keep_alive(site: Site, token: str, seconds: int) -> None:
         assert site.seen(token) != NOBODY
 
 
+@pytest.mark.requirement("TO-03")
 def test_a_renewal_keeps_the_clock(site: Site) -> None:
     """TO-03."""
     token = site.token(login("ann"))
@@ -1044,6 +1071,7 @@ def test_a_renewal_keeps_the_clock(site: Site) -> None:
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("TO-03")
 def test_a_login_resets_the_clock(site: Site) -> None:
     """TO-03."""
     token = site.token(login("ann"))
@@ -1099,6 +1127,7 @@ def test_the_idle_limit_of_a_permanent_session_is_flasks(make_site: MakeSite) ->
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("TO-04")
 @pytest.mark.parametrize("kind", ["memory"], indirect=True)
 def test_throttled_touches_never_lengthen_the_idle_window(make_site: MakeSite) -> None:
     """TO-04: 1,000 random activity patterns. It is the pattern that matters here, and the stores keep the contract."""
@@ -1125,6 +1154,7 @@ def test_throttled_touches_never_lengthen_the_idle_window(make_site: MakeSite) -
     assert shortest > 900 - 60
 
 
+@pytest.mark.requirement("TO-06")
 def test_lowering_the_idle_timeout_applies_at_once(make_site: MakeSite) -> None:
     """TO-06."""
     token = make_site().token(login("ann"))
@@ -1136,6 +1166,7 @@ def test_lowering_the_idle_timeout_applies_at_once(make_site: MakeSite) -> None:
     assert make_site().seen(token) == NOBODY
 
 
+@pytest.mark.requirement("TO-06")
 def test_a_lowered_idle_timeout_is_not_lengthened_by_who_dies_on_finding_out(make_site: MakeSite) -> None:
     """TO-06: the touch of a load comes before the verdict, and after it nobody may be there to end the session."""
     before = make_site()
@@ -1161,6 +1192,7 @@ def test_a_permanent_session_is_touched_past_the_idle_timeout_of_others(make_sit
         assert site.seen(token).user == "ann"
 
 
+@pytest.mark.requirement("TO-06")
 def test_lowering_the_absolute_timeout_applies_at_once(make_site: MakeSite) -> None:
     """TO-06."""
     before = make_site()
@@ -1182,6 +1214,7 @@ def test_raising_a_timeout_does_not_lengthen_a_session_until_it_is_written(make_
     assert raised.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("TO-02")
 def test_raising_the_absolute_timeout_does_not_lengthen_a_session_that_lives(make_site: MakeSite) -> None:
     """TO-02: also not where it is written under the new setting."""
     token = make_site(SESSIONKIT_ABSOLUTE_TIMEOUT=3600).token(both(login("ann"), put(n=0)))
@@ -1222,6 +1255,7 @@ def test_what_an_end_leaves_in_the_store_says_nothing_of_the_user(
     assert b"cart" not in record.payload
 
 
+@pytest.mark.requirement("TO-07")
 def test_the_stores_own_expiry_is_not_the_only_check(site: Site, store: PausingStore) -> None:
     """TO-07: who can write to the store lengthens the idle window at most, and never the absolute one."""
     token = site.token(login("ann"))
@@ -1241,6 +1275,7 @@ def test_the_stores_own_expiry_is_not_the_only_check(site: Site, store: PausingS
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("TO-08")
 def test_an_expired_session_is_removed_when_met_and_stays_dead_though_the_clock_goes_back(site: Site) -> None:
     """TO-08."""
     token = site.token(login("ann"))
@@ -1253,6 +1288,7 @@ def test_an_expired_session_is_removed_when_met_and_stays_dead_though_the_clock_
     assert site.live_records() == []
 
 
+@pytest.mark.requirement("TO-09")
 @pytest.mark.parametrize(("ahead", "lives"), [(60, True), (61, False), (3600, False)])
 def test_a_time_too_far_in_the_future_is_refused(site: Site, ahead: int, lives: bool) -> None:
     """TO-09."""
@@ -1265,6 +1301,7 @@ def test_a_time_too_far_in_the_future_is_refused(site: Site, ahead: int, lives: 
     assert heard == ([] if lives else [("session_refused", {"reason": "future"})])
 
 
+@pytest.mark.requirement("TO-11")
 def test_a_sudo_needs_a_recent_login(site: Site) -> None:
     """TO-11."""
     token = site.token(login("ann"))
@@ -1290,6 +1327,7 @@ def test_a_remembered_user_is_not_fresh(site: Site) -> None:
     site.ask(token, login_required(still))
 
 
+@pytest.mark.requirement("TO-12")
 def test_a_passive_view_does_not_count_as_activity(site: Site) -> None:
     """TO-12."""
     token = site.token(both(login("ann"), put(n=0)))
@@ -1303,6 +1341,7 @@ def test_a_passive_view_does_not_count_as_activity(site: Site) -> None:
     assert site.ask(token, look, path="/passive").value == NOBODY
 
 
+@pytest.mark.requirement("TO-12")
 def test_a_renewal_by_a_passive_view_does_not_count_as_activity(site: Site) -> None:
     """TO-12."""
     token = site.token(login("ann"))
@@ -1317,6 +1356,7 @@ def test_a_renewal_by_a_passive_view_does_not_count_as_activity(site: Site) -> N
 # Termination, revocation, the user's stamp.
 
 
+@pytest.mark.requirement("TR-03")
 def test_a_revocation_ends_all_sessions_of_a_user_on_every_server(make_site: MakeSite) -> None:
     """TR-03."""
     one, two = make_site(), make_site()
@@ -1330,6 +1370,7 @@ def test_a_revocation_ends_all_sessions_of_a_user_on_every_server(make_site: Mak
     assert two.seen(bob).user == "bob"
 
 
+@pytest.mark.requirement("TR-03")
 def test_a_login_in_the_same_second_after_a_revocation_survives(site: Site) -> None:
     """TR-03."""
     old = site.token(login("ann"))
@@ -1341,6 +1382,7 @@ def test_a_login_in_the_same_second_after_a_revocation_survives(site: Site) -> N
     assert site.dead(old)
 
 
+@pytest.mark.requirement("TR-03")
 def test_a_session_that_a_server_made_whose_clock_is_ahead_is_revoked(make_site: MakeSite) -> None:
     """TR-03."""
     from flask_sessionkit.testing import FrozenClock
@@ -1353,6 +1395,7 @@ def test_a_session_that_a_server_made_whose_clock_is_ahead_is_revoked(make_site:
     assert ahead.dead(token)
 
 
+@pytest.mark.requirement("TR-04")
 def test_a_revocation_can_keep_the_current_session_under_a_new_token(site: Site) -> None:
     """TR-04."""
     others = [site.token(login("ann")) for _ in range(2)]
@@ -1365,6 +1408,7 @@ def test_a_revocation_can_keep_the_current_session_under_a_new_token(site: Site)
     assert site.seen(answer.token) == Seen("ann", {"cart": 1})
 
 
+@pytest.mark.requirement("TR-05")
 def test_a_user_lists_and_ends_single_sessions_of_their_own(site: Site) -> None:
     """TR-05."""
     first = site.token(login("ann"))
@@ -1393,6 +1437,7 @@ def test_a_handle_names_a_session_across_renewals(site: Site) -> None:
     assert site.dead(token)
 
 
+@pytest.mark.requirement("ID-08")
 def test_a_handle_opens_nothing(site: Site) -> None:
     """ID-08."""
     site.token(login("ann"))
@@ -1402,6 +1447,7 @@ def test_a_handle_opens_nothing(site: Site) -> None:
     assert site.seen(row.handle[:43]) == NOBODY
 
 
+@pytest.mark.requirement("TR-11")
 @pytest.mark.parametrize("today", ["another password", None])
 def test_another_stamp_ends_the_session(site: Site, today: str | None) -> None:
     """TR-11: None is a user who is gone."""
@@ -1436,6 +1482,7 @@ def test_the_stamp_is_not_asked_for_nobody(site: Site) -> None:
     assert asked == []
 
 
+@pytest.mark.requirement("TR-04")
 def test_a_revocation_with_a_new_stamp_keeps_the_current_session(site: Site) -> None:
     """TR-04: the way a password is changed."""
     stamps = {"ann": "old"}
@@ -1456,6 +1503,7 @@ def test_a_revocation_with_a_new_stamp_keeps_the_current_session(site: Site) -> 
 # Concurrency, in words of the requirements.
 
 
+@pytest.mark.requirement("CC-01", "CC-03")
 @pytest.mark.parametrize("view", [look, put(late=1)], ids=["slow", "slowwrite"])
 @pytest.mark.parametrize("end", [logout, logout_view(still), end_by_identity])
 def test_a_logout_wins_against_a_request_in_flight(site: Site, view: View, end: View) -> None:
@@ -1469,6 +1517,7 @@ def test_a_logout_wins_against_a_request_in_flight(site: Site, view: View, end: 
     assert site.live_records() == []
 
 
+@pytest.mark.requirement("CC-02")
 @pytest.mark.parametrize("leave", [*ELSEWHERE.values(), leave_by_renewal], ids=[*ELSEWHERE, "renewal"])
 def test_an_end_of_any_kind_wins_against_a_request_in_flight(site: Site, leave: Callable[[Site, str], None]) -> None:
     """CC-02."""
@@ -1485,6 +1534,7 @@ def test_an_end_of_any_kind_wins_against_a_request_in_flight(site: Site, leave: 
     assert all("late" not in contents.data for contents in site.live_records())
 
 
+@pytest.mark.requirement("CC-04")
 @pytest.mark.parametrize("late", [look, put(late=1), wipe, logout, drop("cart")])
 def test_a_late_response_does_not_touch_the_newer_cookie(site: Site, late: View) -> None:
     """CC-04."""
@@ -1521,6 +1571,7 @@ def heard_of(site: Site, token: str | None, view: View, **how: Any) -> list[tupl
     return heard
 
 
+@pytest.mark.requirement("LG-02")
 def test_each_action_is_told_once(site: Site) -> None:
     """LG-02."""
     ended: Callable[[str, str | None], Any] = lambda why, user: ("session_ended", {"reason": why, "user_id": user})  # noqa: E731  # a table below
@@ -1556,6 +1607,7 @@ def test_each_action_is_told_once(site: Site) -> None:
     ]
 
 
+@pytest.mark.requirement("LG-02")
 @pytest.mark.parametrize(("why", "leave"), [*ELSEWHERE.items()], ids=ELSEWHERE)
 def test_each_end_from_elsewhere_is_told_once(site: Site, why: str, leave: Callable[[Site, str], None]) -> None:
     """LG-02."""
@@ -1583,6 +1635,7 @@ def test_a_login_after_an_end_in_between_is_told_as_a_beginning(site: Site) -> N
     ]
 
 
+@pytest.mark.requirement("CK-09")
 def test_two_live_cookies_of_one_name_are_refused_and_told(site: Site) -> None:
     """CK-09."""
     mine, tossed = site.token(login("ann")), site.token(login("mallory"))

@@ -103,6 +103,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, S
     return kind, folder, Site(open_store(kind, folder), SystemClock())  # type: ignore[arg-type]  # nobody ticks it
 
 
+@pytest.mark.requirement("CC-05")
 @pytest.mark.thorough
 def test_every_key_that_was_answered_with_200_is_there(load: Load, shared: Any, record_property: Any) -> None:
     """CC-05. One that was answered otherwise is not lost: who sent it was told, and sends it again."""
@@ -121,6 +122,7 @@ def test_every_key_that_was_answered_with_200_is_there(load: Load, shared: Any, 
     assert counts[200] == len(answers), counts
 
 
+@pytest.mark.requirement("CC-01")
 @pytest.mark.thorough
 def test_a_logout_under_four_writers_in_other_processes_wins(load: Load, shared: Any) -> None:
     """CC-01: 200 times of 200. In threads, and for the store in memory, that is in ``test_races``."""

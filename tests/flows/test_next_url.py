@@ -166,6 +166,7 @@ def sent_to(answer: TestResponse) -> str:
     return answer.headers["Location"]
 
 
+@pytest.mark.requirement("CS-02")
 @pytest.mark.parametrize("wanted", ELSEWHERE, ids=ascii)
 def test_a_next_that_could_lead_elsewhere_is_dropped(client: FlaskClient, wanted: str) -> None:
     assert sent_to(client.post("/login", query_string={"next": wanted})) == "/default"
@@ -227,6 +228,7 @@ def test_bytes_in_a_query_that_are_no_text_make_no_error(app: Flask) -> None:
     assert sent_to(app.test_client().post(sent_to(answer))) == "/private/x?q=%FF%FE"
 
 
+@pytest.mark.requirement("CS-02")
 @pytest.mark.parametrize("asked", ["//evil/x", "/\\evil", "/%2F/evil", "/%5Cevil"])
 def test_a_path_that_looks_like_a_host_is_never_led_to(app: Flask, asked: str) -> None:
     app.add_url_rule("/<path:rest>", "any", login_required(lambda rest: "any"))

@@ -49,6 +49,7 @@ def quick(kind: str, folder: Path) -> Site:
     return Site(open_store(kind, folder), SystemClock())  # type: ignore[arg-type]  # nobody ticks it here
 
 
+@pytest.mark.requirement("CC-05")
 def test_two_requests_that_each_set_a_key_of_their_own_both_take_effect(quick: Site) -> None:
     """CC-05: 200 times of 200."""
     tokens = [quick.token(put(start=0)) for _ in range(ROUNDS)]
@@ -75,6 +76,7 @@ def test_nested_changes_of_two_keys_both_take_effect(quick: Site) -> None:
     assert [quick.seen(token).data for token in tokens] == [{"one": [n], "two": [n]} for n in range(ROUNDS)]
 
 
+@pytest.mark.requirement("CC-05")
 def test_parallel_writers_that_count_in_keys_of_their_own_lose_nothing(quick: Site) -> None:
     """CC-05."""
     token = quick.token(put(start=0))
@@ -112,6 +114,7 @@ ENDS: dict[str, Callable[[Site, str], Any]] = {
 }
 
 
+@pytest.mark.requirement("CC-01", "CC-02")
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_request_under_way_brings_nothing_back(quick: Site, end: Callable[[Site, str], Any]) -> None:
     """CC-01, CC-02: 200 of 200."""
@@ -131,6 +134,7 @@ def test_a_request_under_way_brings_nothing_back(quick: Site, end: Callable[[Sit
     assert not [seen for seen in quick.served() if seen.user == "ann"]
 
 
+@pytest.mark.requirement("CC-02", "CC-07")
 def test_a_request_under_way_during_a_purge_brings_nothing_back(kind: str, folder: Path) -> None:
     """CC-02, CC-07: 200 of 200. It was admitted in the session's last second; the purge comes when that is over."""
     clock = FrozenClock()
@@ -163,6 +167,7 @@ def test_a_request_under_way_during_a_purge_brings_nothing_back(kind: str, folde
     assert site.live_records() == []
 
 
+@pytest.mark.requirement("CC-01")
 @pytest.mark.parametrize("rival", [logout, end_by_identity], ids=["logout_user", "identity_key"])
 def test_a_logout_that_met_the_session_ends_it_under_whatever_token(quick: Site, rival: View) -> None:
     """CC-01: a renewal at the same time that comes too late is an error; one that comes first is followed."""
@@ -192,6 +197,7 @@ def test_a_logout_that_met_the_session_ends_it_under_whatever_token(quick: Site,
     assert any(met for met, _ in answers)
 
 
+@pytest.mark.requirement("CC-01")
 def test_a_logout_under_four_hammering_writers_wins(quick: Site) -> None:
     """CC-01: 200 of 200."""
     tokens: list[str] = []
@@ -269,6 +275,7 @@ def test_a_removal_and_a_change_of_one_key_leave_it_removed(quick: Site) -> None
     assert all(quick.seen(token).data == {"lang": "en"} for token in tokens)
 
 
+@pytest.mark.requirement("CC-06")
 def test_no_request_sees_another_users_session(quick: Site) -> None:
     """CC-06: 32 threads, each its own user."""
     tokens = {f"user {lane}": quick.token(both(login(f"user {lane}"), put(mine=lane, n=0))) for lane in range(32)}
@@ -364,6 +371,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, S
     return kind, folder, Site(open_store(kind, folder), SystemClock())  # type: ignore[arg-type]  # nobody ticks it
 
 
+@pytest.mark.requirement("CC-05")
 def test_processes_that_each_set_a_key_of_their_own_all_take_effect(processes: Lanes, shared: Any) -> None:
     """CC-05: 200 times of 200."""
     kind, folder, site = shared
@@ -374,6 +382,7 @@ def test_processes_that_each_set_a_key_of_their_own_all_take_effect(processes: L
     assert all(site.seen(token).data == {"start": 0, "lane0": 0, "lane1": 1, "lane2": 2} for token in tokens)
 
 
+@pytest.mark.requirement("CC-05")
 @pytest.mark.parametrize(
     ("task", "wanted"), [("count", {"lane0": 100, "lane1": 100, "lane2": 100}), ("atomic", {"n": 300})]
 )
@@ -387,6 +396,7 @@ def test_processes_that_count_lose_nothing(processes: Lanes, shared: Any, task: 
     assert site.seen(token).data == {"start": 0, **wanted}
 
 
+@pytest.mark.requirement("CC-01", "CC-02", "TR-03")
 @pytest.mark.parametrize("task", ["logout", "login", "revocation"])
 def test_a_request_under_way_in_another_process_brings_nothing_back(processes: Lanes, shared: Any, task: str) -> None:
     """CC-01, CC-02, TR-03: 200 of 200."""

@@ -61,6 +61,7 @@ def test_a_request_of_a_user_costs_one_trip(site: Site, wire: Proxy) -> None:
     assert site.dead(user)
 
 
+@pytest.mark.requirement("TR-12")
 @pytest.mark.parametrize("mode", ["refuse", "silent"])
 def test_a_store_that_cannot_answer_is_a_503_and_the_next_request_works(site: Site, wire: Proxy, mode: Any) -> None:
     """TR-12."""
@@ -111,6 +112,7 @@ def race(store: Store, lane: int, meet: Callable[[], object], pairs: list[tuple[
     return sent
 
 
+@pytest.mark.requirement("CC-01", "TR-01", "TR-03")
 def test_logouts_and_logins_in_the_same_instant_by_processes(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_view_that_does_not_look_costs_none(site: Site, turns: Turns) -> None:
     assert turns(lambda: site.ask(token, still)) == 0
 
 
+@pytest.mark.requirement("IN-01")
 @pytest.mark.parametrize("token", [None, "x", "a" * 42, "../" * 14, "é" * 43])
 def test_a_reader_without_a_token_costs_none(site: Site, turns: Turns, token: str | None) -> None:
     """IN-01: what can not be a token is found out before any call."""
@@ -146,6 +147,7 @@ def on_cluster(wires: dict[int, Proxy], tmp_path: Path) -> Iterator[Site]:
     client.close()
 
 
+@pytest.mark.requirement("ST-14")
 @pytest.mark.redis
 def test_on_a_cluster_a_login_costs_five_and_the_rest_the_same(on_cluster: Site, wires: dict[int, Proxy]) -> None:
     def turns(call: Callable[[], object]) -> int:

@@ -127,6 +127,7 @@ def test_a_folder_without_rights_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert "cannot be written to" in refused(SESSIONKIT_STORE=f"file://{tmp_path}")
 
 
+@pytest.mark.requirement("KE-07")
 @pytest.mark.parametrize(
     "url", ["reddis://ann:hunter2@h/0", "sqlite+none://ann:hunter2@h/x", "mysql:hunter2", "hunter2@x"]
 )
@@ -216,6 +217,7 @@ def test_one_kit_serves_two_applications() -> None:
 WEAK = ["dev", "x" * 31, "a" * 64, "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"]
 
 
+@pytest.mark.requirement("KE-02")
 @pytest.mark.parametrize("weak", WEAK)
 def test_a_weak_secret_is_refused_at_the_start(weak: str) -> None:
     said = refused(SECRET_KEY=weak)
@@ -233,6 +235,7 @@ def test_a_weak_secret_is_allowed_in_debug_in_testing_and_on_request(weak: str, 
     assert app.test_client().get("/put").status_code == 200
 
 
+@pytest.mark.requirement("KE-02")
 def test_a_weak_secret_that_is_set_later_is_refused_at_the_first_look() -> None:
     app = made(SECRET_KEY=None)
     app.secret_key = "dev"
@@ -253,6 +256,7 @@ def test_a_secret_that_turns_weak_when_testing_is_over_is_refused() -> None:
         client.get("/put")
 
 
+@pytest.mark.requirement("KE-01")
 @pytest.mark.parametrize("none", [None, "", b""])
 def test_without_a_secret_flasks_own_error_tells(none: Any) -> None:
     app = made(SECRET_KEY=none)
@@ -263,6 +267,7 @@ def test_without_a_secret_flasks_own_error_tells(none: Any) -> None:
         client.get("/put")
 
 
+@pytest.mark.requirement("KE-08")
 @pytest.mark.parametrize("wrong", [OLD, OLD.encode(), 7, {OLD: 1}])
 def test_fallbacks_that_are_no_list_are_refused(wrong: Any) -> None:
     """KE-08: Flask itself would make each letter of a text a key."""
@@ -280,10 +285,12 @@ def test_fallbacks_that_are_no_list_are_refused_when_they_are_set_later() -> Non
         app.test_client().get("/put")
 
 
+@pytest.mark.requirement("KE-08")
 def test_the_same_secret_twice_is_refused() -> None:
     assert "holds the same secret twice" in refused(SECRET_KEY_FALLBACKS=[GOOD])
 
 
+@pytest.mark.requirement("KE-04", "KE-05")
 def test_a_fallback_opens_and_a_dropped_one_does_not(store: PausingStore, clock: FrozenClock) -> None:
     """And a new secret comes in while the application runs, as Flask's own do."""
     site = Site(store, clock, SECRET_KEY=OLD)
@@ -313,6 +320,7 @@ def test_a_list_of_fallbacks_that_is_changed_in_place_is_read_again(store: Pausi
     assert site.seen(token) == NOBODY
 
 
+@pytest.mark.requirement("KE-03", "KE-04")
 def test_a_change_under_a_fallback_is_sealed_with_the_current_secret(store: PausingStore, clock: FrozenClock) -> None:
     site = Site(store, clock, SECRET_KEY=OLD)
     token = site.token(both(login("alice"), put(v=1)))
@@ -331,6 +339,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     return caplog
 
 
+@pytest.mark.requirement("KE-07")
 def test_no_secret_shows_in_a_log_or_an_error(log: pytest.LogCaptureFixture) -> None:
     app = made(SECRET_KEY_FALLBACKS=[OLD])
     app.test_client().get("/put")
@@ -340,6 +349,7 @@ def test_no_secret_shows_in_a_log_or_an_error(log: pytest.LogCaptureFixture) -> 
         assert secret not in said + log.text + repr([app, app.session_interface, app.extensions["sessionkit"]])
 
 
+@pytest.mark.requirement("ST-08")
 def test_memory_advises_a_store_that_lasts_once_and_not_to_who_develops(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -382,6 +392,7 @@ def test_a_clock_of_its_own_is_given_to_an_application() -> None:
     assert browser.get("/at").text == str(clock.now())
 
 
+@pytest.mark.requirement("CK-02", "CK-03")
 @pytest.mark.parametrize(
     ("config", "named"),
     [

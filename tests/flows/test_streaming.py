@@ -27,6 +27,7 @@ def streamed(*steps: Callable[[], object]) -> View:
     return lambda: Response(chunks())
 
 
+@pytest.mark.requirement("CC-08")
 @pytest.mark.parametrize(
     "change",
     [

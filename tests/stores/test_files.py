@@ -93,6 +93,7 @@ def test_nothing_is_made_before_the_first_write(store: FileStore, path: Path) ->
     assert not path.parent.exists()
 
 
+@pytest.mark.requirement("ST-04")
 def test_the_names_are_hex_of_keys_and_owners(store: FileStore, path: Path) -> None:
     record = a_record()
     store.create(record)
@@ -102,6 +103,7 @@ def test_the_names_are_hex_of_keys_and_owners(store: FileStore, path: Path) -> N
     assert sorted(names) == sorted([f"{stripe}/{record.key}", f"lock/{stripe}", f"owner/{OWNER}/{record.key}"])
 
 
+@pytest.mark.requirement("ST-03")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_folders_and_files_are_the_owners_whatever_the_umask(umask: int, store: FileStore, path: Path) -> None:
     before = os.umask(umask)
@@ -215,6 +217,7 @@ def _write_for_ever(path: Path, record: Record) -> None:
         version = new
 
 
+@pytest.mark.requirement("ST-03")
 def test_a_killed_writer_leaves_the_old_or_the_new_contents(store: FileStore, path: Path) -> None:
     first = os.urandom(8)
     record = a_record(payload=first * 8000, info=first, version=first)
@@ -265,6 +268,7 @@ def test_a_write_that_fails_leaves_the_old_contents_and_no_litter(
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
+@pytest.mark.requirement("ST-03")
 @pytest.mark.parametrize("syncs", [False, True])
 def test_a_write_waits_for_the_disk_where_that_is_asked_for(
     path: Path, monkeypatch: pytest.MonkeyPatch, syncs: bool
@@ -336,6 +340,7 @@ def test_a_lock_that_is_held_during_a_fork_is_given_back(store: FileStore) -> No
 # Links and strangers
 
 
+@pytest.mark.requirement("IN-03")
 def test_no_key_can_name_a_path(store: FileStore, path: Path) -> None:
     store.create(a_record())
     opened: list[str] = []
@@ -355,6 +360,7 @@ def test_no_key_can_name_a_path(store: FileStore, path: Path) -> None:
     assert opened == []
 
 
+@pytest.mark.requirement("ST-03")
 def test_a_link_in_place_of_a_record_is_not_followed(store: FileStore, path: Path, tmp_path: Path) -> None:
     record = a_record()
     store.create(record)
@@ -422,6 +428,7 @@ def test_a_link_in_place_of_a_lock_or_mark_is_not_followed(name: str, path: Path
     assert not elsewhere.exists()
 
 
+@pytest.mark.requirement("CL-03")
 def test_purge_leaves_what_it_did_not_write(store: FileStore, path: Path, tmp_path: Path) -> None:
     ended = a_record(seen_at=NOW - 4000)
     store.create(ended)
@@ -553,6 +560,7 @@ def test_an_owners_empty_folder_may_go_while_another_session_is_made(store: File
 # The folder is judged
 
 
+@pytest.mark.requirement("ST-03")
 @pytest.mark.parametrize(
     ("mode", "said"), [(0o770, "others"), (0o702, "others"), (0o750, None), (0o755, None), (0o700, None)]
 )
@@ -574,6 +582,7 @@ def test_a_folder_that_others_can_write_to_is_refused(
             fresh.purge(now=NOW)
 
 
+@pytest.mark.requirement("ST-03")
 def test_a_folder_of_another_user_is_refused(store: FileStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.create(a_record())
     uid = os.geteuid()

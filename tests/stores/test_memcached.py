@@ -318,6 +318,7 @@ def test_without_pymemcache_the_import_says_so() -> None:
     assert done.stdout.startswith("pymemcache")
 
 
+@pytest.mark.requirement("ID-07")
 def test_two_prefixes_on_one_server_are_two_stores(server: MemcachedServer, store: MemcachedStore) -> None:
     other, record = MemcachedStore([address(server)], prefix="shop:"), a_record()
     store.create(record)
@@ -490,6 +491,7 @@ def test_a_version_that_was_read_is_its_eight_bytes_to_others(store: MemcachedSt
 # Times to live
 
 
+@pytest.mark.requirement("ST-06")
 @pytest.mark.parametrize("days", [1, 29, 31, 365])
 def test_a_session_of_more_than_a_month_lives_that_long(
     days: int, server: MemcachedServer, store: MemcachedStore
@@ -528,6 +530,7 @@ def test_a_touch_moves_the_end_in_the_server_too(server: MemcachedServer, store:
     assert 1800 + GRACE - 2 <= time_left(server, f"session:{record.key}") <= 1800 + GRACE + 3
 
 
+@pytest.mark.requirement("ST-06")
 @pytest.mark.parametrize("absolute_at", [NOW - DAY, NOW + 1e15])
 def test_every_value_has_an_end(absolute_at: float, server: MemcachedServer, store: MemcachedStore) -> None:
     """A time to live of 0 would be none at all, and one below it would be over at once."""
@@ -558,6 +561,7 @@ def garbage(server: MemcachedServer, store: MemcachedStore) -> Iterator[bytes]:
     yield b"null\r\nEND\r\n"
 
 
+@pytest.mark.requirement("ID-07")
 def test_garbage_is_no_record(server: MemcachedServer, store: MemcachedStore) -> None:
     record = a_record()
     for value in garbage(server, store):
@@ -574,6 +578,7 @@ def test_garbage_is_no_record(server: MemcachedServer, store: MemcachedStore) ->
     assert store.create(record) is True
 
 
+@pytest.mark.requirement("IN-06")
 def test_any_byte_changed_is_no_error(server: MemcachedServer, store: MemcachedStore) -> None:
     """IN-06: what the record then says is for the seal to judge; the store only must not fail on it."""
     record = a_record()
@@ -599,6 +604,7 @@ def test_a_garbled_index_hinders_no_login(value: bytes, server: MemcachedServer,
     assert [row.key for row in store.list_owner(OWNER, now=NOW)] == [record.key]
 
 
+@pytest.mark.requirement("IN-02")
 def test_a_key_that_is_none_never_reaches_the_wire(
     server: MemcachedServer, proxy: Proxy, proxied: MemcachedStore
 ) -> None:
@@ -631,6 +637,7 @@ def test_a_key_that_is_none_never_reaches_the_wire(
     assert loaded(proxied, record) == record
 
 
+@pytest.mark.requirement("ST-06")
 def test_flush_all_makes_everyone_anonymous(server: MemcachedServer, store: MemcachedStore) -> None:
     """ST-06: and nothing that was read before writes anybody back."""
     records = [a_record(number) for number in range(5)]
@@ -670,6 +677,7 @@ def test_the_largest_payload_that_is_promised_fits(server: MemcachedServer) -> N
     assert loaded(store, record) == changed
 
 
+@pytest.mark.requirement("ST-06")
 def test_a_payload_that_is_too_large_is_refused_and_what_was_stored_stays(store: MemcachedStore) -> None:
     """ST-06: `set` would remove what was there; `add` and `cas` do not."""
     record = a_record(1)

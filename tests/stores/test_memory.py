@@ -41,6 +41,7 @@ def test_a_bound_that_holds_nothing_is_a_config_error(bound):
         MemoryStore(bound)
 
 
+@pytest.mark.requirement("ST-08")
 def test_it_never_holds_more_than_its_bound():
     store = MemoryStore(1000)
 
@@ -50,6 +51,7 @@ def test_it_never_holds_more_than_its_bound():
     assert held(store, range(20_000)) == list(range(19_000, 20_000))
 
 
+@pytest.mark.requirement("ST-08")
 def test_it_never_holds_more_than_its_bound_when_threads_fill_it():
     store = MemoryStore(100)
 
@@ -58,6 +60,7 @@ def test_it_never_holds_more_than_its_bound_when_threads_fill_it():
     assert len(held(store, range(800))) == 100
 
 
+@pytest.mark.requirement("ST-08")
 def test_a_flood_of_visitors_signs_nobody_out():
     store = MemoryStore(100)
     for number in range(50):

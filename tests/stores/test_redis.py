@@ -282,6 +282,7 @@ def use_all(store: RedisStore, *, first: int = 0) -> None:
 # What lies there
 
 
+@pytest.mark.requirement("ST-05")
 def test_no_key_is_without_an_expiry(store: RedisStore, client: Any, prefix: str) -> None:
     """ST-05. A record that has ended before it is written is no exception."""
     use_all(store)
@@ -320,6 +321,7 @@ def test_a_session_without_end_can_be_kept(store: RedisStore) -> None:
     assert store.load(record.key, now=NOW + 100, touch_every=60) == dataclasses.replace(record, seen_at=NOW + 100)
 
 
+@pytest.mark.requirement("ST-05")
 def test_the_server_is_asked_for_nothing_but_what_a_store_needs(store: RedisStore, client: Any) -> None:
     """ST-05: no KEYS, no SCAN, nothing that looks at more than this session and this user."""
     use_all(store)
@@ -346,6 +348,7 @@ def test_the_index_of_an_ordinary_user_is_compact(store: RedisStore, client: Any
     assert client.memory_usage(f"{prefix}owner:{OWNER}") < 50 * 60
 
 
+@pytest.mark.requirement("ID-07")
 @pytest.mark.parametrize("number", range(4))
 def test_what_is_not_a_record_of_ours_is_no_session(store: RedisStore, client: Any, prefix: str, number: int) -> None:
     """ID-07, and bytes that were cut."""
@@ -540,6 +543,7 @@ class DyingCluster(redis.RedisCluster):
         return super().execute_command(*args, **kwargs)
 
 
+@pytest.mark.requirement("ST-14")
 def test_on_a_cluster_the_index_is_written_before_the_record(redis_cluster: RedisCluster, prefix: str) -> None:
     """A crash between the two leaves no session that a revocation would miss."""
     client = DyingCluster(host="127.0.0.1", port=redis_cluster.nodes[0].port)

@@ -671,6 +671,7 @@ def test_no_error_shows_a_payload_or_a_password(server: DatabaseServer, store: S
 # Indexes
 
 
+@pytest.mark.requirement("ST-07")
 def test_every_question_is_answered_by_an_index(store: SQLAlchemyStore, server: DatabaseServer, table: str) -> None:
     store.create(a_record())
     some = "generate_series(1, 20000) AS n" if is_postgresql(server) else "seq_1_to_20000"

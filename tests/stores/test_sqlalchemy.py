@@ -305,6 +305,7 @@ def test_a_call_is_one_statement(
     assert len(statements) == count, statements
 
 
+@pytest.mark.requirement("ST-07")
 def test_statements_hold_no_values(store: SQLAlchemyStore, statements: list[str]) -> None:
     store.create(a_record())
     store.load(a_key(0), now=NOW + 60, touch_every=60.0)
@@ -319,6 +320,7 @@ def test_statements_hold_no_values(store: SQLAlchemyStore, statements: list[str]
     assert not re.search(r"\b\d{2,}", said.replace("busy_timeout = 50", ""))
 
 
+@pytest.mark.requirement("ST-07")
 @pytest.mark.parametrize(
     ("call", "index"),
     [

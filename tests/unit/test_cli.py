@@ -60,6 +60,7 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Office:
     return Office(stores[request.param]())
 
 
+@pytest.mark.requirement("CL-01")
 def test_purge_removes_what_has_ended_and_nothing_else(office: Office) -> None:
     office.fill(ended=25, live=7)
     done = office.run("purge")
@@ -70,6 +71,7 @@ def test_purge_removes_what_has_ended_and_nothing_else(office: Office) -> None:
     assert office.run("purge").output == "7 removed.\n"
 
 
+@pytest.mark.requirement("CL-02")
 def test_purge_goes_in_batches(office: Office) -> None:
     office.fill(ended=25, live=3)
     inner = office.store
@@ -80,6 +82,7 @@ def test_purge_goes_in_batches(office: Office) -> None:
     assert counting.counts["purge"] >= 3
 
 
+@pytest.mark.requirement("CL-02")
 def test_a_dry_run_counts_and_removes_nothing(office: Office) -> None:
     office.fill(ended=5, live=3)
 
@@ -101,6 +104,7 @@ def test_a_purge_makes_no_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.requirement("CL-01")
 def test_live_sessions_go_on(office: Office) -> None:
     app, client = office.app, office.app.test_client()
     app.add_url_rule("/in", "in", lambda: login_user(USER) or "in")
@@ -112,6 +116,7 @@ def test_live_sessions_go_on(office: Office) -> None:
     assert client.get("/who").get_data(as_text=True) == USER
 
 
+@pytest.mark.requirement("CL-01")
 @pytest.mark.parametrize("args", [["purge"], ["purge", "--dry-run"], ["create-table"]], ids=str)
 def test_no_output_names_a_session_or_a_user(office: Office, args: list[str]) -> None:
     office.app.add_url_rule("/in", "in", lambda: login_user(USER) or "in")
@@ -132,6 +137,7 @@ def test_a_batch_has_at_least_one(office: Office, batch: str) -> None:
     assert "--batch" in done.output
 
 
+@pytest.mark.requirement("CL-05")
 @pytest.mark.parametrize("args", [["purge"], ["purge", "--dry-run"]], ids=str)
 def test_a_store_that_expires_by_itself_says_so(args: list[str]) -> None:
     class Expiring(MemoryStore):
@@ -155,6 +161,7 @@ def test_a_store_that_cannot_count_is_purged_all_the_same() -> None:
     assert office.run("purge").output == "4 removed.\n"
 
 
+@pytest.mark.requirement("CL-01")
 def test_a_store_that_fails_is_one_line_and_exit_1() -> None:
     store = PausingStore(MemoryStore())
     store.fail("purge")

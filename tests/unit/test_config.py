@@ -89,6 +89,7 @@ def test_all_can_be_set() -> None:
     )
 
 
+@pytest.mark.requirement("TO-05")
 @pytest.mark.parametrize("name", [*(f"{name}_TIMEOUT" for name in DURATIONS), "TOUCH_INTERVAL"])
 @pytest.mark.parametrize(
     "wrong",
@@ -120,6 +121,7 @@ def test_a_duration_is_positive_and_finite(name: str, wrong: Any) -> None:
     assert said.endswith(f", not {wrong!r}." if len(repr(wrong)) <= 40 else f", not a {type(wrong).__name__}.")
 
 
+@pytest.mark.requirement("TO-05")
 def test_an_absolute_limit_below_the_idle_one_is_refused() -> None:
     said = problem(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=120)
 
@@ -130,6 +132,7 @@ def test_an_absolute_limit_below_the_idle_one_is_refused() -> None:
     assert read(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=60)[1] == []
 
 
+@pytest.mark.requirement("TO-05", "TO-10")
 def test_no_browser_keeps_a_cookie_for_more_than_400_days() -> None:
     assert "at most timedelta(days=400)" in problem(REMEMBER_TIMEOUT=timedelta(days=400, seconds=1))
 

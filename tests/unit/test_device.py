@@ -13,6 +13,7 @@ TEXTS = st.text(st.characters(exclude_categories=()), max_size=300)
 LINEAGE = bytes(range(16))
 
 
+@pytest.mark.requirement("LG-03")
 @given(st.none() | st.floats(allow_nan=False), TEXTS, TEXTS)
 def test_it_comes_back_short_and_printable(login_at: float | None, user_agent: str, address: str) -> None:
     back = Device.decode(Device(LINEAGE, login_at, user_agent, address).encode())
@@ -42,6 +43,7 @@ def test_it_has_at_most_1_kib(letter: str) -> None:
     assert len(Device(LINEAGE, 1.7e9, letter * 10_000, letter * 10_000).encode()) <= 1024
 
 
+@pytest.mark.requirement("LG-03")
 @pytest.mark.parametrize("nasty", ["\r\nSet-Cookie: x", "\x1b[2J", "\0", "\u202egpj", "\u2028", "\x85", "\ud800"])
 def test_what_could_move_a_terminal_or_split_a_line_is_a_question_mark(nasty: str) -> None:
     back = Device.decode(Device(LINEAGE, None, f"agent{nasty}", nasty).encode())

@@ -81,6 +81,7 @@ def test_the_absolute_limit_counts_from_the_login() -> None:
     assert signed_in.under(Limits(900, 3600)).absolute_at == NOW + 3700
 
 
+@pytest.mark.requirement("TO-04")
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60), st.integers(0, 2000))
 def test_writing_last_seen_seldom_never_lengthens_the_idle_window(pauses: list[int], after: int) -> None:
     """TO-04, with an idle timeout of 900 s, of which activity is written every 60 s."""

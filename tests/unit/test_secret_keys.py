@@ -24,6 +24,7 @@ def test_a_text_that_is_no_utf_8_is_a_secret_too() -> None:
     assert secrets_of("\udcff" * 40, None) == (["\udcff".encode("utf-8", "surrogatepass") * 40], [])
 
 
+@pytest.mark.requirement("KE-08")
 @pytest.mark.parametrize("fallbacks", [OLD, OLD.encode(), bytearray(b"x"), 7, True, {"old": OLD}, object()])
 def test_fallbacks_that_are_no_list_are_refused(fallbacks: Any) -> None:
     """KE-08: of one text each letter would be a key. Flask itself takes it."""
@@ -51,6 +52,7 @@ def test_none_among_the_fallbacks_is_refused() -> None:
     assert "NoneType" in secrets_of(GOOD, [None])[1][0]
 
 
+@pytest.mark.requirement("KE-08")
 @pytest.mark.parametrize("fallbacks", [[GOOD], [OLD, OLD], [GOOD.encode()]])
 def test_the_same_secret_twice_is_refused(fallbacks: Any) -> None:
     assert "holds the same secret twice" in secrets_of(GOOD, fallbacks)[1][0]
@@ -60,6 +62,7 @@ def test_all_that_is_wrong_is_told() -> None:
     assert len(secrets_of(7, ["", 8])[1]) == 3
 
 
+@pytest.mark.requirement("KE-02")
 @pytest.mark.parametrize(
     "weak",
     [
@@ -88,12 +91,14 @@ def test_a_weak_secret_is_told_with_a_mend_and_not_named(weak: str | bytes) -> N
     assert weak in ("dev", "secret", "x") or repr(weak)[2:-1] not in said
 
 
+@pytest.mark.requirement("KE-02")
 def test_a_weak_fallback_is_told_as_one() -> None:
     [said] = weaknesses([GOOD.encode(), b"dev"])
 
     assert said.startswith("SECRET_KEY_FALLBACKS must have at least 32 bytes, not 3.")
 
 
+@pytest.mark.requirement("KE-02")
 @pytest.mark.parametrize("make", [secrets.token_hex, secrets.token_urlsafe, secrets.token_bytes])
 def test_what_the_standard_library_draws_is_fit(make: Any) -> None:
     for _ in range(500):
@@ -101,6 +106,7 @@ def test_what_the_standard_library_draws_is_fit(make: Any) -> None:
         assert problems + weaknesses(found) == []
 
 
+@pytest.mark.requirement("KE-02")
 def test_the_limits_are_32_bytes_and_12_different_ones() -> None:
     twelve = bytes(range(12))
 

@@ -84,6 +84,7 @@ def test_what_is_no_cookie_of_this_name_is_dropped(header: str) -> None:
 SPACES = ["\u2000".encode().decode("latin-1"), "\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x00", "\r", "\n", "\u2000"]
 
 
+@pytest.mark.requirement("CK-10")
 @pytest.mark.parametrize("space", SPACES)
 def test_only_a_space_and_a_tab_are_trimmed(space: str) -> None:
     """A parser that trims more takes a sibling host's cookie for one with ``__Host-`` ("Cookie Chaos")."""
@@ -105,6 +106,7 @@ def test_no_header_raises(header: str) -> None:
     tokens_in(f"__Host-session={header}", named=COOKIE.name, could_be=is_token)
 
 
+@pytest.mark.requirement("IN-05")
 def test_a_full_header_is_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """IN-05: comparing each token with each before it costs a server 20 ms for every such request."""
     compared = 0
@@ -153,6 +155,7 @@ def test_one_that_is_over_never_lasts_less_than_nothing() -> None:
     assert "; Max-Age=0;" in sent(lasts=-5.0)
 
 
+@pytest.mark.requirement("TR-06")
 @pytest.mark.parametrize(
     "cookie",
     [
