@@ -141,6 +141,41 @@ class Subject:
         return environ
 
 
+def cookies(folder: Path) -> dict[str, Callable[[str], str]]:
+    """Return what makes a cookie of a session with one text, for each kind of session that lies in the browser."""
+
+    def sent_by(view: Callable[[Data], None], **config: object) -> Callable[[str], str]:
+        app = Flask("benchmark")
+        app.config.update(SECRET_KEY=SECRET, **config)
+        if "SESSIONKIT_STORE" in config:
+            SessionKit(app)
+
+        def sent(text: str) -> str:
+            with app.test_request_context():
+                view(flask.session)
+                if text:
+                    flask.session["text"] = text
+                jar = SimpleCookie[str](app.process_response(app.response_class()).headers["Set-Cookie"])
+            [morsel] = jar.values()
+            return morsel.value
+
+        return sent
+
+    def sign_in(session: Data) -> None:
+        session["_user_id"] = "4711"
+
+    def be_nobody(session: Data) -> None:
+        session["_"] = 1
+
+    ours = {"ours": _in_cookies(None), "ours, revocable": _in_cookies(f"file://{folder}/known")}
+    (folder / "known").mkdir(mode=0o700)
+    return {
+        f"{name}, {who}": sent_by(view, **config)
+        for who, view in (("nobody's", be_nobody), ("a user's", sign_in))
+        for name, config in {**ours, "Flask's own": {}}.items()
+    }
+
+
 # Flask
 
 
@@ -164,6 +199,21 @@ def signed_cookie() -> Subject:
 def sessionkit(url: str) -> Subject:
     """Return ours, with settings as they are by default."""
     return Subject(sessionkit_app(url)).sign_in()
+
+
+def sessionkit_cookie(revocations: str | None) -> Subject:
+    """Return ours in the browser; its user is looked up in a revocation store, if there is one."""
+    app = _flask(SECRET_KEY=SECRET, **_in_cookies(revocations))
+    SessionKit(app)
+    return Subject(app, on_server=False).sign_in()
+
+
+def _in_cookies(revocations: str | None) -> dict[str, object]:
+    return {
+        "SESSIONKIT_STORE": "cookie:",
+        "SESSIONKIT_REVOCATION_STORE": revocations,
+        "SESSIONKIT_APP_ID": "benchmark",
+    }
 
 
 def sessionkit_app(url: str) -> Flask:
@@ -301,11 +351,12 @@ def bare_django(folder: Path) -> Subject:
 
 
 def django_sessions(engine: str) -> Subject:
-    """Django's sessions: ``cache``, ``file`` or ``db``."""
+    """Django's sessions: ``cache``, ``file``, ``db`` or ``signed_cookies``."""
     from django.conf import settings
 
     settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
-    return Subject(_django(["django.contrib.sessions.middleware.SessionMiddleware"])).sign_in()
+    app = _django(["django.contrib.sessions.middleware.SessionMiddleware"])
+    return Subject(app, on_server=engine != "signed_cookies").sign_in()
 
 
 def _django(middleware: list[str]) -> Application:

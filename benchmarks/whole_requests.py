@@ -2,7 +2,8 @@
 
 Bare Flask has a session interface that hands out one empty object and saves nothing; bare Django has no middleware.
 Every request but the first write sends its session's cookie. A surplus is what a request costs above the same
-framework's bare one, taken inside one round. Of peers whose sessions would be thrown away at 300 or 500 the limit is
+framework's bare one, taken inside one round. "cookie" is a session in the browser, "cookie+..." one with a revocation
+store, which is asked of its user each time. Of peers whose sessions would be thrown away at 300 or 500 the limit is
 lifted, and their SQLite files are in WAL mode as ours is; else all is as it comes.
 """
 
@@ -23,7 +24,9 @@ _BARE = {_BARE_FLASK, _BARE_DJANGO, _NO_SECRET}
 _STORES = ("memory", "files", "SQLite")
 _OURS = "SessionKit"
 _LAZY = "Flask-Session*"
-_THEIRS = ("Flask-Session", _LAZY, "Django")
+_THEIRS = ("Flask-Session", _LAZY, "Django", "Flask's own")
+#: Those that begin no session here: what is known of the one user would grow by each login.
+_REVOCABLE = {f"{_OURS} cookie+files", f"{_OURS} cookie+SQLite"}
 _REQUESTS = {
     "ignore": "A view that does not look at the session",
     "read": "A view that reads one value",
@@ -44,7 +47,8 @@ def main() -> None:
     with TemporaryDirectory(dir=options.folder) as folder:
         subjects = _subjects(Path(folder))
         for view, title in _REQUESTS.items():
-            calls = {name: subject.call("ignore" if name in _BARE else view) for name, subject in subjects.items()}
+            tried = {name: one for name, one in subjects.items() if view != "begin" or name not in _REVOCABLE}
+            calls = {name: subject.call("ignore" if name in _BARE else view) for name, subject in tried.items()}
             costs = in_turns(calls, rounds=options.rounds, calls=options.calls)
             print(f"\n{title}")
             _print(costs)
@@ -55,7 +59,7 @@ def main() -> None:
 
 
 def _subjects(folder: Path) -> dict[str, peers.Subject]:
-    for name in ("ours", "theirs", "lazy", "django"):
+    for name in ("ours", "known", "theirs", "lazy", "django"):
         (folder / name).mkdir(mode=0o700)
     subjects = {
         _BARE_FLASK: peers.bare_flask(),
@@ -64,6 +68,9 @@ def _subjects(folder: Path) -> dict[str, peers.Subject]:
         f"{_OURS} memory": peers.sessionkit("memory:"),
         f"{_OURS} files": peers.sessionkit(f"file://{folder}/ours"),
         f"{_OURS} SQLite": peers.sessionkit(f"sqlite:///{folder}/ours.db"),
+        f"{_OURS} cookie": peers.sessionkit_cookie(None),
+        f"{_OURS} cookie+files": peers.sessionkit_cookie(f"file://{folder}/known"),
+        f"{_OURS} cookie+SQLite": peers.sessionkit_cookie(f"sqlite:///{folder}/known.db"),
     }
     for name, path, refresh in (("Flask-Session", "theirs", True), (_LAZY, "lazy", False)):
         subjects |= {
@@ -76,6 +83,7 @@ def _subjects(folder: Path) -> dict[str, peers.Subject]:
         "Django memory": peers.django_sessions("cache"),
         "Django files": peers.django_sessions("file"),
         "Django SQLite": peers.django_sessions("db"),
+        "Django cookie": peers.django_sessions("signed_cookies"),
     }
 
 

@@ -691,6 +691,8 @@ def same(one: Any, other: Any) -> bool:
         return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):
         return type(other) is dict and all(map(same, one.items(), other.items())) and len(one) == len(other)
+    if isinstance(one, set | frozenset):  # equal ones may list what is in them in another order
+        return type(one) is type(other) and one == other and sorted(map(repr, one)) == sorted(map(repr, other))
     return type(one) is type(other) and (one == other) and repr(one) == repr(other)
 
 

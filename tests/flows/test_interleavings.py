@@ -35,7 +35,7 @@ from flow_site import (
 from flow_stores import keys_in
 
 from flask_sessionkit import SessionConflict, logout_view
-from flask_sessionkit.roster import Roster
+from flask_sessionkit.roster import ServerRoster
 from flask_sessionkit.server_backend import ServerBackend
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.testing import Crash, FrozenClock, PausingStore, Running, in_thread
@@ -136,8 +136,8 @@ def test_1_a_logout_of_a_session_that_was_ended_elsewhere_deletes_the_cookie(sit
 # 2. A revocation that lists while a session is renewed behind its cursor.
 
 
-def roster(site: Site, ended: list[str | None]) -> Roster:
-    return Roster(site.backend, site.clock, lambda _, user: ended.append(user), has_stamp=True, page=1)
+def roster(site: Site, ended: list[str | None]) -> ServerRoster:
+    return ServerRoster(site.backend, site.clock, lambda _, user: ended.append(user), has_stamp=True, page=1)
 
 
 @pytest.mark.requirement("CC-02", "TR-03")

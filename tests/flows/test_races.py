@@ -371,6 +371,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, S
     return kind, folder, Site(open_store(kind, folder), SystemClock())  # type: ignore[arg-type]  # nobody ticks it
 
 
+@pytest.mark.thorough
 @pytest.mark.requirement("CC-05")
 def test_processes_that_each_set_a_key_of_their_own_all_take_effect(processes: Lanes, shared: Any) -> None:
     """CC-05: 200 times of 200."""
@@ -382,6 +383,7 @@ def test_processes_that_each_set_a_key_of_their_own_all_take_effect(processes: L
     assert all(site.seen(token).data == {"start": 0, "lane0": 0, "lane1": 1, "lane2": 2} for token in tokens)
 
 
+@pytest.mark.thorough
 @pytest.mark.requirement("CC-05")
 @pytest.mark.parametrize(
     ("task", "wanted"), [("count", {"lane0": 100, "lane1": 100, "lane2": 100}), ("atomic", {"n": 300})]
@@ -396,6 +398,7 @@ def test_processes_that_count_lose_nothing(processes: Lanes, shared: Any, task: 
     assert site.seen(token).data == {"start": 0, **wanted}
 
 
+@pytest.mark.thorough
 @pytest.mark.requirement("CC-01", "CC-02", "TR-03")
 @pytest.mark.parametrize("task", ["logout", "login", "revocation"])
 def test_a_request_under_way_in_another_process_brings_nothing_back(processes: Lanes, shared: Any, task: str) -> None:
