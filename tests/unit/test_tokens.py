@@ -1,4 +1,7 @@
-"""What tokens promise: random, one spelling, and a key that tells nothing of them. ID-01, ID-05, IN-01, CK-07."""
+"""What tokens promise: random, one spelling, and a key that tells nothing of them.
+
+Held here: ID-01, ID-05, IN-01, CK-07, CR-04.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ import warnings
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_sessionkit.tokens import is_token, key_of, new_token
+from flask_sessionkit.tokens import Token, bytes_of, is_sealed, is_token, key_of, new_token, text_of
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
@@ -109,3 +112,62 @@ def test_the_length_goes_before_the_application() -> None:
 
     assert key_of(token, "shopA") != key_of("A" + token, "shop")
     assert key_of(token, "é" * 100) != key_of(token, "é" * 101)
+
+
+# Sealed bytes.
+
+
+def strictly_decoded(text: str) -> bytes | None:
+    """RFC 4648, 5, without padding: what the standard library decodes and encodes to the same text again."""
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    return raw if base64.urlsafe_b64encode(raw).rstrip(b"=") == text.encode() else None
+
+
+@given(st.binary(max_size=400))
+def test_bytes_have_one_spelling(raw: bytes) -> None:
+    text = text_of(raw)
+
+    assert text == base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    assert bytes_of(text) == raw
+    assert [text[:-1] + last for last in ALPHABET if raw and bytes_of(text[:-1] + last) == raw] == [text][: len(raw)]
+
+
+def test_every_text_of_up_to_two_characters_is_what_the_definition_says() -> None:
+    letters = [chr(code) for code in range(256)]
+    texts = ["", *letters, *(one + other for one in letters for other in letters)]
+
+    assert [text for text in texts if bytes_of(text) != strictly_decoded(text)] == []
+
+
+@given(st.text(ALPHABET + "=+/. \n\0é", max_size=12) | st.text(max_size=12))
+@settings(max_examples=500, deadline=None)
+def test_every_text_is_what_the_definition_says(text: str) -> None:
+    assert bytes_of(text) == strictly_decoded(text)
+
+
+@pytest.mark.parametrize("odd", [*"+/=. \t\n\r\0%~;,\"'\\", "é", "\u0661", "\uff21", "\u2000", "\ud800", "\xff"])
+def test_an_odd_character_decodes_to_nothing(odd: str) -> None:
+    """The usual decoder passes over most of them, so that one token had many spellings."""
+    text = text_of(bytes(range(60)))
+    spellings = [text[:place] + odd + text[place:] for place in range(len(text) + 1)]
+    spellings += [text[:place] + odd + text[place + 1 :] for place in range(len(text))]
+
+    assert [spelling for spelling in spellings if bytes_of(spelling) is not None] == []
+    assert [spelling for spelling in spellings if is_sealed(spelling)] == []
+
+
+@pytest.mark.parametrize(("length", "could_be"), [(0, 0), (43, 0), (99, 0), (100, 1), (4096, 1), (4097, 0), (10**6, 0)])
+def test_only_what_fits_into_a_cookie_could_be_sealed(length: int, could_be: int) -> None:
+    """The shortest holds 77 bytes of the seal itself (SECURITY.md 2.4), so a token of a store is never one."""
+    assert is_sealed("A" * length) is bool(could_be)
+
+
+def test_no_text_of_a_token_shows() -> None:
+    """LG-01: reporters of errors show the variables of a frame."""
+    tokens = new_token(), text_of(bytes(100))
+
+    assert [type(token) for token in tokens] == [Token, Token]
+    assert repr([*tokens, {"token": tokens[0]}]) == "[<token>, <token>, {'token': <token>}]"
