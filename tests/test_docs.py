@@ -26,8 +26,10 @@ from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo
 
 import flask_sessionkit
-from flask_sessionkit import SessionKit, login_user
+from flask_sessionkit import SessionKit, client_backend, login_user, revocations, sealing, transport
 from flask_sessionkit.config import read_settings
+from flask_sessionkit.contents import Contents
+from flask_sessionkit.reasons import Reason
 from flask_sessionkit.store_urls import Site, make_store
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.memory import MemoryStore
@@ -260,6 +262,14 @@ def an_app(store: Store | str, clock: FrozenClock | None = None) -> Flask:
     return app
 
 
+def a_deployed_app(instance: Path, **config: Any) -> Flask:
+    """An application with sealed cookies, neither in debug nor in testing."""
+    app = Flask("shop", instance_path=str(instance))
+    app.config.update(SECRET_KEY="7f3b0c59e1d24a68" * 4, SESSIONKIT_STORE="cookie:", **config)
+    SessionKit(app)
+    return app
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if re.match(r"\S*flask ", command)])
 def test_the_options_of_a_flask_command_exist(command: str) -> None:
     app = an_app("memory:")
@@ -269,9 +279,12 @@ def test_the_options_of_a_flask_command_exist(command: str) -> None:
     while words:
         word = words.pop(0)
         if word.startswith("-"):
-            assert word in {"--help", *(option for parameter in inner.params for option in parameter.opts)}
+            named = {option: parameter for parameter in inner.params for option in parameter.opts}
+            assert word in {"--help", *named}
             if word == "--app":
                 words.pop(0)
+            elif word in named and isinstance(named[word].type, click.Choice):
+                assert words.pop(0) in named[word].type.choices  # type: ignore[attr-defined]  # of a Choice
         else:
             assert isinstance(inner, click.Group)
             with click.Context(inner, obj=ScriptInfo(create_app=lambda: app)) as context:
@@ -324,7 +337,13 @@ def test_the_page_prints_what_the_commands_print(tmp_path: Path) -> None:
     a_folder = f"{tmp_path}/broken.db"
     Path(a_folder).mkdir()
     sqlite, broken = SQLAlchemyStore(f"sqlite:///{tmp_path}/sessions.db"), SQLAlchemyStore(f"sqlite:///{a_folder}")
-    apps = {"shop": an_app(memory, clock), "shop_on_sqlite": an_app(sqlite), "broken": an_app(broken)}
+    apps = {
+        "shop": an_app(memory, clock),
+        "shop_on_sqlite": an_app(sqlite),
+        "broken": an_app(broken),
+        "shop_in_cookies": a_deployed_app(tmp_path, SESSIONKIT_REVOCATION_STORE="sqlite:///revocations.db"),
+        "shop_in_cookies_alone": a_deployed_app(tmp_path, SESSIONKIT_REVOCATION_STORE=None),
+    }
     for name in ("ann", "bob", "cid"):
         assert apps["shop"].test_client().post(f"/login/{name}").status_code == 200
     clock.tick(86_400)
@@ -335,8 +354,12 @@ def test_the_page_prints_what_the_commands_print(tmp_path: Path) -> None:
         result = apps[app].test_cli_runner().invoke(args=arguments.split(), prog_name="flask")
 
         said = result.output.replace(a_folder, "/srv/shop/sessions.db")
+        if arguments == "sessions generate-key":
+            said, printed = (
+                re.sub(r"\A[0-9a-f]{8}([0-9a-f]{56}|\.\.\.)$", "a key", text.strip()) for text in (said, printed)
+            )
         assert said.split() == printed.split(), arguments
-        assert result.exit_code == (app == "broken")
+        assert result.exit_code == (app == "broken" or said.startswith("fault"))
 
 
 def test_the_page_names_every_command_and_option() -> None:
@@ -390,8 +413,9 @@ def test_the_page_names_the_defaults() -> None:
 
     assert problems == []
     assert settings == defaults
-    assert [name for name, value in written.items() if value is None] == ["SESSIONKIT_LOGIN_VIEW"]
-    assert defaults.login_view is None
+    without = ["SESSIONKIT_REVOCATION_STORE", "SESSIONKIT_LOGIN_VIEW"]
+    assert [name for name, value in written.items() if value is None] == without
+    assert defaults.login_view is defaults.revocation_store is None
 
 
 def test_the_page_names_the_default_store(tmp_path: Path) -> None:
@@ -428,8 +452,9 @@ def rows() -> dict[str, list[list[str]]]:
     found: dict[str, list[list[str]]] = {}
     for url, cells in re.findall(r"^\| `([\w+]+:[^`]*)`[^|]*\|(.*)\|$", README, re.M):
         found.setdefault(url, []).append([cell.split()[0].strip(",") for cell in cells.split("|")])
-    for url, cells in re.findall(r"^``([\w+]+:[^`]*)`` +((?:yes|no).*)$", page("stores/index"), re.M):
-        found.setdefault(url, []).append(cells.split())
+    for url, cells in re.findall(r"^``([\w+]+:[^`]*)`` +((?:yes|no|as its).*)$", page("stores/index"), re.M):
+        spanned = cells.startswith("as its")
+        found.setdefault(url, []).append(["as"] if spanned else cells.split())
     return found
 
 
@@ -452,7 +477,16 @@ def test_the_tables_tell_what_a_store_can_do(url: str, tmp_path: Path) -> None:
 
 
 def test_the_tables_have_no_other_store() -> None:
-    assert list(rows()) == IN_TABLES
+    assert list(rows()) == [*IN_TABLES, "cookie:"]
+
+
+def test_the_tables_leave_the_powers_of_cookies_to_their_second_store(tmp_path: Path) -> None:
+    """What sealed cookies can do is what their revocation store can."""
+    app = a_deployed_app(tmp_path, SESSIONKIT_REVOCATION_STORE="sqlite:///sessions.db")
+    with app.app_context():
+        assert type(app.extensions["sessionkit"].store).__name__ == "SQLAlchemyStore"
+
+    assert {cell for cells in rows()["cookie:"] for cell in cells} == {"as"}
 
 
 # The pages about the stores.
@@ -461,8 +495,8 @@ def test_the_tables_have_no_other_store() -> None:
 def urls(text: str) -> set[str]:
     """Return the URLs of stores that a page shows, and those that it sets."""
     shown = re.findall(r"``((?:rediss?|unix|memcached|sqlalchemy)(?:\+\w+)?:[^`\s]*)``", text)
-    is_set = re.findall(r'SESSIONKIT_STORE"\] = "([^"]+)"', text)
-    return {url for url in shown + is_set if not url.endswith("://")}
+    is_set = re.findall(r'SESSIONKIT_(?:REVOCATION_)?STORE"\] = "([^"]+)"', text)
+    return {url for url in shown + is_set if not url.endswith("://") and url != "cookie:"}
 
 
 URLS = sorted(set[str]().union(*(urls(path.read_text("utf-8")) for path in PAGES)))
@@ -483,6 +517,60 @@ def test_every_url_on_a_page_names_a_store(url: str, tmp_path: Path) -> None:
 
 def test_there_are_many_urls() -> None:
     assert len(URLS) > 10
+
+
+def test_the_page_about_cookies_shows_settings_that_go_together(tmp_path: Path) -> None:
+    shown = dict(
+        re.findall(r'app\.config\["(\w+)"\] = "([^"]+:.*)"$', page("stores/cookie").split("testcode::")[0], re.M)
+    )
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config.update(shown, SECRET_KEY="7f3b0c59e1d24a68" * 4)
+
+    SessionKit(app)  # outside of testing, where not every store would do
+
+    assert list(shown) == ["SESSIONKIT_STORE", "SESSIONKIT_REVOCATION_STORE"]
+
+
+def test_the_pages_name_the_limits_of_a_cookie() -> None:
+    for text in (README, page("stores/cookie"), page("deployment")):
+        assert f"{transport._LONGEST_HEADER:,} bytes" in text
+    assert revocations._MOST == 1000
+    assert "A user has a thousand sessions at most" in page("stores/cookie")
+
+
+def test_the_page_names_every_purpose_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    purposes = set()
+    derive = sealing._Key.derive
+
+    def noting(secret: bytes, *, purpose: bytes, app_id: str, cookie_name: str = "") -> Any:
+        purposes.add((purpose.decode(), bool(cookie_name)))
+        return derive(secret, purpose=purpose, app_id=app_id, cookie_name=cookie_name)
+
+    monkeypatch.setattr(sealing._Key, "derive", noting)
+    sealing.KeyRing([bytes(32)], app_id="shop", cookie_name="session")
+
+    [listed] = re.findall(r"^These purposes are in use:\n(.*?)^HKDF is", page("security"), re.M | re.S)
+    assert sorted(purposes) == sorted((name, name == "cookie") for name in re.findall(r"^``(\w+)``$", listed, re.M))
+
+
+@pytest.mark.parametrize(
+    ("after", "fields"),
+    [
+        (".. _payload:", Contents.__struct_fields__),
+        ("The plaintext of a session's cookie", client_backend._Sealed.__struct_fields__),
+    ],
+    ids=["record", "cookie"],
+)
+def test_the_page_names_every_field_inside_of_a_seal(after: str, fields: tuple[str, ...]) -> None:
+    [table] = re.findall(r"^field  .*?\n=.*?\n(.*?)\n=", page("security").partition(after)[2], re.M | re.S)[:1]
+
+    assert re.findall(r"^(\w+)", table, re.M) == list(fields)
+
+
+def test_the_page_names_every_reason_that_ends_a_session() -> None:
+    [table] = re.findall(r"^reason  .*?\n=.*?\n(.*?)\n=", page("concepts"), re.M | re.S)
+
+    assert sorted(re.findall(r"^``(\w+)``", table, re.M)) == sorted(Reason)
 
 
 def test_the_page_about_redis_names_the_rights_that_are_tested() -> None:
