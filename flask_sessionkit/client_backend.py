@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace as recorded
 from typing import Final
 
@@ -14,7 +15,7 @@ from .backends import TOMBSTONE_KEPT, Found, Update, too_large
 from .clock import touch_is_due
 from .contents import Contents, Kind
 from .device import Device
-from .errors import SessionKitError
+from .errors import SessionKitError, StoreError
 from .reasons import Reason
 from .record import Outcome, Record
 from .revocations import Entry, Held, Revocations, Standing
@@ -92,14 +93,13 @@ class ClientBackend:
         )
 
     def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
-        """Return a session as seen now; the browser has to be told.
-
-        :raises StoreError: it is a user's, and the revocation store cannot answer.
-        """
+        """Return a session as seen now; the browser has to be told."""
         entry, held = _entry_of(found), _own(found).held
         if self.revocations and held and held.standing and entry and found.contents:
             seen = held.standing.with_live(found.contents.lineage, replace(entry, seen_at=max(entry.seen_at, now)))
-            held = self.revocations.note(held, seen)
+            # The cookie says when it was seen; the list of devices does without, where the store takes no writes.
+            with suppress(StoreError):
+                held = self.revocations.note(held, seen)
         # A slow response may arrive after that of a login, and would put the old cookie back in its place.
         can_wait = found.token is not None and now - found.record.seen_at < found.record.idle / 2
         return replace(found, token=None, record=recorded(found.record, seen_at=now), can_wait=can_wait, held=held)

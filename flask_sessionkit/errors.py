@@ -16,7 +16,7 @@ class StoreError(SessionKitError):
 
 
 class SessionTooLarge(SessionKitError, ValueError):
-    """A session above ``SESSIONKIT_MAX_SIZE``; the message names its largest keys. What was stored stays."""
+    """A session above ``SESSIONKIT_MAX_SIZE``, or above what a cookie takes; tells the largest keys. Nothing saved."""
 
 
 class UnsupportedType(SessionKitError, TypeError):

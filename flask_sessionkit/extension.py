@@ -214,6 +214,10 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
         )
     if named is None:
         return None
+    if isinstance(named, str) and named.lower().startswith("cookie"):
+        raise ConfigError(
+            "SESSIONKIT_REVOCATION_STORE must be a store on the server, not a cookie. Name one, as in 'file:'."
+        )
     try:
         store = _store_of(named, site)
     except ConfigError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from servers import RedisServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -68,12 +69,13 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @contextmanager
-def served(instance: Path, before: list[str], after: list[str]) -> Iterator[str]:
+def served(instance: Path, before: list[str], after: list[str], **settings: str) -> Iterator[str]:
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
     log = instance / "log"
     command = [sys.executable, "-m", "flask", "--app", f"example_app:create_app(instance_path={str(instance)!r})"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
+    environment |= {f"FLASK_SESSIONKIT_{name}": value for name, value in settings.items()}
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -187,6 +189,41 @@ def test_a_stranger_buys_and_logs_in_and_the_old_cookies_are_dead(page: Page, co
         assert page.get_by_role("navigation").get_by_role("link", name="Sign in").is_visible()
         assert page.get_by_role("button", name="Sign out").count() == 0
         assert pieces(page) == 0
+
+
+@pytest.mark.redis
+@pytest.mark.requirement("TR-01", "CR-09")
+def test_a_sealed_cookie_that_was_copied_is_refused_after_the_logout(
+    browser: Browser, redis_server: RedisServer, tmp_path: Path, shots: Callable[[Page, str], None]
+) -> None:
+    """Two processes of one shop: the logout at one of them holds at the other."""
+    settings = {"STORE": "cookie:", "REVOCATION_STORE": redis_server.url, "KEY_PREFIX": f"{tmp_path.name}:"}
+    with (
+        served(tmp_path, [], [], **settings) as site,
+        served(tmp_path, [], [], **settings) as other,
+        visit(browser, site, DESK) as context,
+        visit(browser, other, DESK) as elsewhere,
+    ):
+        page = context.new_page()
+        buy(page, quantity="2")
+        page.get_by_role("button", name="Go to the till").click()
+        log_in(page)
+        copied = cookie_of(context)
+        assert len(str(copied["value"])) > 100
+        assert pieces(page) == 2
+
+        thief = elsewhere.new_page()
+        elsewhere.add_cookies([copied])  # cookies know no ports
+        thief.goto("/session")
+        assert thief.get_by_text("Alice Marsh").is_visible()
+
+        log_out(page)
+
+        thief.goto("/session")
+        shots(thief, "sealed-copied")
+        assert thief.get_by_text("Alice Marsh").count() == 0
+        assert thief.get_by_role("navigation").get_by_role("link", name="Sign in").is_visible()
+        assert pieces(thief) == 0
 
 
 @pytest.mark.requirement("CK-01")
@@ -345,7 +382,8 @@ def walk(page: Page) -> Iterator[str]:
 def shots(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
     """Keep pictures of the pages, for people to look at: in ``SESSIONKIT_SCREENSHOTS`` if that names a folder."""
     folder = Path(os.environ.get("SESSIONKIT_SCREENSHOTS") or tmp_path)
-    mode = "debug" if "debug" in request.node.callspec.id else "deployed"
+    is_debug = "debug" in request.node.name
+    mode = "debug" if is_debug else "deployed"
 
     def keep(page: Page, name: str) -> None:
         page.screenshot(path=folder / f"{mode}-{name}.png", full_page=True)

@@ -585,6 +585,17 @@ def test_a_store_that_cannot_be_asked_refuses_and_recovers(site: Site) -> None:
     assert site.seen(anonymous) == Seen(None, {"a": 1})
 
 
+def test_a_store_that_takes_no_writes_lets_readers_in(site: Site) -> None:
+    token = site.token(login("ann"))
+    site.clock.tick(61)
+    pausing(site).fail("replace")
+
+    later = site.ask(token, look)
+
+    assert later.token is not None
+    assert site.seen(later.token).user == "ann"
+
+
 def test_a_store_that_was_emptied_opens_nothing(site: Site) -> None:
     token = site.token(login("ann"))
     ended = site.token(login("ann"))

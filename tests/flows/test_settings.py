@@ -99,6 +99,36 @@ def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
     assert ("write SESSIONKIT_STORE = 'cookie:'" if scheme == "cookie" else "memory:, file:, sqlite:") in said
 
 
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"STORE": "cookie:"}, "outlives every logout"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": "memory:"}, "must outlive its processes"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": "memcached://127.0.0.1:1"}, "must outlive its processes"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": "cookie:"}, "must be a store on the server, not a cookie"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": "foo:"}, "SESSIONKIT_REVOCATION_STORE names no store that is known"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": ""}, "SESSIONKIT_REVOCATION_STORE is empty"),
+        ({"STORE": "memory:", "REVOCATION_STORE": "file:"}, "is for SESSIONKIT_STORE = 'cookie:' alone"),
+        ({"STORE": "memory:", "REVOCATION_STORE": None}, "is for SESSIONKIT_STORE = 'cookie:' alone"),
+        ({"STORE": "cookie://x"}, "and nothing behind it"),
+    ],
+    ids=str,
+)
+def test_a_revocation_store_is_one_on_the_server_or_none_on_purpose(config: dict[str, Any], fault: str) -> None:
+    """TR-02."""
+    said = refused(**{f"SESSIONKIT_{name}": value for name, value in config.items()})
+
+    assert fault in said
+
+
+@pytest.mark.parametrize("store", ["file:", "memory:", None])
+def test_in_testing_a_revocation_store_may_forget(store: str | None) -> None:
+    app = Flask("shop")
+    app.config.update(SECRET_KEY="x", TESTING=True, SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=store)
+
+    SessionKit(app)
+
+
 def test_a_driver_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     monkeypatch.delitem(sys.modules, "flask_sessionkit.stores.sqlalchemy", raising=False)
