@@ -60,13 +60,19 @@ def _of_secrets(app: Flask) -> Iterator[Finding]:
         return
     problems = fit_secrets(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=False)[1]
     for problem in problems:
-        yield Finding(Mark.FAULT, "SECRET_KEY", problem)
+        yield _fault(problem)
     if not problems:
         yield Finding(
             Mark.OK,
             "SECRET_KEY",
             f"Fit to seal with; {len(app.config.get('SECRET_KEY_FALLBACKS') or ())} fallbacks open.",
         )
+
+
+def _fault(said: str) -> Finding:
+    """Return a fault of which the first word is the setting."""
+    about, _, text = said.partition(" ")
+    return Finding(Mark.FAULT, about, text)
 
 
 def _of_names(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
@@ -84,7 +90,7 @@ def _of_names(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
 def _of_cookie(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
     faults = cookie_faults(app.config, is_secure=site.settings.secure_cookie)
     for fault in faults:
-        yield Finding(Mark.FAULT, "SESSION_COOKIE_...", fault)
+        yield _fault(fault)
     if not site.settings.secure_cookie:
         yield Finding(
             Mark.FAULT,
