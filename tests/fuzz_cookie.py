@@ -182,6 +182,8 @@ def _guided(options: argparse.Namespace) -> int:
             (Path(folder) / f"{at}.text").write_bytes(b"\0" + token.encode())
             (Path(folder) / f"{at}.bytes").write_bytes(b"\1" + _of(token))
         limits = [f"-atheris_runs={options.runs}", f"-seed={options.seed}", "-max_len=4096", "-print_final_stats=1"]
+        # Else the shortest text that reaches the same lines takes the place of each token.
+        limits += ["-keep_seed=1", "-reduce_inputs=0", "-len_control=0", "-verbosity=0"]
         fuzzer: Any = atheris
         fuzzer.Setup([sys.argv[0], *limits, folder], one)
         fuzzer.Fuzz()  # leaves the process when it is done

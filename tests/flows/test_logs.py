@@ -292,6 +292,7 @@ def stamp_that_fails(user: str) -> str:
     raise LookupError("The users could not be read, as the test wanted.")
 
 
+@pytest.mark.requirement("LG-01", "KE-07")
 def test_a_tour_of_all_that_can_happen_tells_nobody_a_secret(
     heard: Heard, clock: FrozenClock, in_cookies: bool, propagates: bool
 ) -> None:
@@ -343,6 +344,7 @@ def hardened(**config: Any) -> Flask:
     return app
 
 
+@pytest.mark.requirement("LG-01", "KE-07")
 def test_the_advice_of_a_deployment_tells_nobody_a_secret(heard: Heard, in_cookies: bool) -> None:
     if in_cookies:
         app = hardened(SECRET_KEY=SECRET, SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=None)
@@ -366,6 +368,7 @@ WEAK: list[Callable[[Flask], object]] = [
 ]
 
 
+@pytest.mark.requirement("LG-01", "KE-07")
 @pytest.mark.parametrize("give", WEAK, ids=["weak", "doubled", "a text", "a number", "a set"])
 def test_secrets_that_are_refused_at_the_start_do_not_show(heard: Heard, give: Callable[[Flask], object]) -> None:
     app = hardened(SESSIONKIT_STORE="memory:")
@@ -378,6 +381,7 @@ def test_secrets_that_are_refused_at_the_start_do_not_show(heard: Heard, give: C
     assert leaks(heard, set()) == []
 
 
+@pytest.mark.requirement("LG-01", "KE-07")
 @pytest.mark.parametrize("give", WEAK, ids=["weak", "doubled", "a text", "a number", "a set"])
 def test_secrets_that_are_refused_when_they_are_needed_do_not_show(
     heard: Heard, give: Callable[[Flask], object], propagates: bool

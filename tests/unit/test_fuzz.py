@@ -261,6 +261,7 @@ def test_a_seal_around_what_resembles_a_session_raises_nothing(plaintext: bytes)
 VALID_TOKEN = RING.seal_cookie(PARSERS["client_backend"].valid)
 
 
+@pytest.mark.requirement("CR-01")
 @given(changed(VALID_TOKEN.encode()))
 @often
 def test_a_token_that_was_changed_is_no_session_and_no_reason_to_ask(raw: bytes) -> None:
@@ -320,6 +321,7 @@ def test_what_is_known_of_a_user_may_be_anything(payload: bytes, is_sealed: bool
     assert is_sealed or held.standing is None
 
 
+@pytest.mark.requirement("CR-01")
 @pytest.mark.parametrize("runs", [3000, pytest.param(200_000, marks=pytest.mark.thorough)])
 def test_of_so_many_changed_tokens_none_opens(runs: int) -> None:
     """CR-01."""

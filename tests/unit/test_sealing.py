@@ -149,6 +149,7 @@ def test_what_is_encrypted_in_a_store_is_laid_out_as_it_is_written_down() -> Non
     assert COOKIES.open_revocations(revocations, key=KEY) == (b"plaintext", True)
 
 
+@pytest.mark.requirement("CR-14")
 @pytest.mark.usefixtures("known_number")
 def test_the_known_answer_never_changes() -> None:
     """SECURITY.md 2.9: what an earlier release sealed has to be opened by every later one."""
@@ -302,6 +303,7 @@ def test_what_is_sealed_into_a_cookie_opens(plaintext: bytes) -> None:
     assert COOKIES.open_cookie(COOKIES.seal_cookie(plaintext)) == (plaintext, True)
 
 
+@pytest.mark.requirement("CR-01")
 def test_every_bit_of_a_token_counts() -> None:
     """CR-01."""
     sealed = of_cookie(COOKIES.seal_cookie(b"p" * 60))
@@ -309,6 +311,7 @@ def test_every_bit_of_a_token_counts() -> None:
     assert [wrong for wrong in flipped(sealed) if COOKIES.open_cookie(as_cookie(wrong)) is not None] == []
 
 
+@pytest.mark.requirement("CR-01")
 def test_every_truncation_and_extension_of_a_token_is_shut() -> None:
     """CR-01."""
     token = COOKIES.seal_cookie(b"p" * 60)
@@ -320,6 +323,7 @@ def test_every_truncation_and_extension_of_a_token_is_shut() -> None:
     assert [wrong for wrong in longer if COOKIES.open_cookie(as_cookie(wrong)) is not None] == []
 
 
+@pytest.mark.requirement("CR-01")
 def test_every_splice_of_two_tokens_is_shut() -> None:
     """CR-01: of the same length, and of different ones."""
     one, same, longer = (of_cookie(COOKIES.seal_cookie(bytes(size))) for size in (60, 60, 80))
@@ -333,6 +337,7 @@ def test_every_splice_of_two_tokens_is_shut() -> None:
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
+@pytest.mark.requirement("CR-04")
 @pytest.mark.parametrize("size", [60, 61, 62])
 def test_one_token_has_one_spelling(size: int) -> None:
     """CR-04: all lengths of the last group of four; a lax decoder takes every one of these."""
@@ -352,6 +357,7 @@ def test_one_token_has_one_spelling(size: int) -> None:
     assert [text for text in {*junk, padded, plain} - {token} if COOKIES.open_cookie(text) is not None] == []
 
 
+@pytest.mark.requirement("CR-05")
 def test_a_token_is_for_one_cookie_of_one_application_and_for_nothing_else() -> None:
     """CR-05: also with the right key's id pasted in."""
     foreign = {
@@ -387,6 +393,7 @@ def test_a_token_is_nothing_that_lies_in_a_store() -> None:
         assert COOKIES.open_info(sealed, key=key) == sealed
 
 
+@pytest.mark.requirement("CR-06")
 @pytest.mark.parametrize(
     ("one", "other"), [(("a", "bc"), ("ab", "c")), (("a", ""), ("", "a")), (("a\0\1b", ""), ("a", "b"))]
 )
@@ -407,6 +414,7 @@ def key_of_seal(token: str) -> tuple[bytes, bytes]:
     return number, hmac.digest(sub_key, b"enc" + number[:12] + b"\x01", "sha256")
 
 
+@pytest.mark.requirement("CR-07")
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.thorough)])
 def test_no_two_seals_share_a_number_or_a_key(count: int) -> None:
     """CR-07: so no pair of key and nonce repeats, and no number of messages is too many."""
@@ -417,6 +425,7 @@ def test_no_two_seals_share_a_number_or_a_key(count: int) -> None:
     assert len({hmac.digest(sub_key, b"enc" + number[:12] + b"\x01", "sha256") for number in drawn}) == count
 
 
+@pytest.mark.requirement("CR-07")
 def test_two_forked_workers_share_no_number_and_no_key() -> None:
     """CR-07: nothing of what is drawn is prepared before the fork."""
     before = [key_of_seal(COOKIES.seal_cookie(b"")) for _ in range(20)]
@@ -438,6 +447,7 @@ def tell_tokens(writer: int) -> int:
     os._exit(0)
 
 
+@pytest.mark.requirement("CR-09")
 def test_nothing_of_a_token_is_readable() -> None:
     """CR-09: however it is cut before it is decoded, names of keys included."""
     plaintext = b"\x01 the user 4711 put articles into the cart, and csrf_token is 9e2f0a6d4b8c1357"
@@ -461,6 +471,7 @@ def test_another_application_on_the_same_secret_cannot_open_it_nor_names_users_s
     assert other.owners("42") != RING.owners("42")
 
 
+@pytest.mark.requirement("KE-03", "KE-04")
 def test_a_fallback_opens_and_the_current_secret_seals() -> None:
     """KE-03, KE-04."""
     before, between = KeyRing([OLD], app_id="shop"), KeyRing([SECRET, OLD], app_id="shop")
@@ -475,6 +486,7 @@ def test_a_fallback_opens_and_the_current_secret_seals() -> None:
     assert between.owners("42") == RING.owners("42") + before.owners("42")
 
 
+@pytest.mark.requirement("KE-03")
 def test_every_new_token_is_of_the_current_secret() -> None:
     """KE-03: with two fallbacks."""
     ring = KeyRing([SECRET, OLD, OLDER], app_id="shop", cookie_name=NAME)
@@ -483,6 +495,7 @@ def test_every_new_token_is_of_the_current_secret() -> None:
     assert {of_cookie(ring.seal_cookie(bytes(size)))[1:5] for size in range(200)} == {kid}
 
 
+@pytest.mark.requirement("KE-05")
 def test_a_dropped_fallback_opens_nothing_any_more() -> None:
     """KE-05."""
     before = KeyRing([OLD], app_id="shop")
@@ -495,6 +508,7 @@ def test_a_dropped_fallback_opens_nothing_any_more() -> None:
     assert RING.open_cookie(before.seal_cookie(b"payload")) is None
 
 
+@pytest.mark.requirement("KE-05")
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
 def test_opening_costs_one_mac_however_many_fallbacks_there_are(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """KE-05: the id in front of a token chooses the key. One of nobody's costs none at all."""
@@ -516,6 +530,7 @@ def test_opening_costs_one_mac_however_many_fallbacks_there_are(place: int, monk
     assert len(macs) == 1
 
 
+@pytest.mark.requirement("KE-09")
 def test_secrets_whose_ids_are_equal_both_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """KE-09: an id has 32 bits only. Forced to zero for all."""
     real = sealing._hkdf
@@ -561,6 +576,7 @@ def test_each_purpose_has_keys_of_its_own() -> None:
     assert len({key.cipher(number).encrypt(bytes(12), b"x", None) for key in keys}) == len(keys)
 
 
+@pytest.mark.requirement("KE-07")
 def test_neither_a_secret_nor_a_key_shows() -> None:
     """Reporters of errors show the variables of a frame, and what those hold."""
     seals = {name: vars(seal) for name, seal in vars(RING).items() if isinstance(seal, Seal)}
@@ -575,6 +591,7 @@ def test_neither_a_secret_nor_a_key_shows() -> None:
     assert [key for key in keys for form in (repr(key)[2:-1], key.hex()) if form in shown] == []
 
 
+@pytest.mark.requirement("KE-07")
 def test_neither_shows_where_keys_cannot_be_derived(monkeypatch: pytest.MonkeyPatch) -> None:
     """KE-07: cryptography is brought in late, and may be broken then."""
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.kdf.hkdf", None)
@@ -611,6 +628,7 @@ def test_a_comparison_of_digests_would_be_found(line: str) -> None:
     assert compared(f"if {line}: pass")
 
 
+@pytest.mark.requirement("CR-13")
 @pytest.mark.parametrize(
     "room", ["sealing", "tokens", "client_backend", "server_backend", "revocations", "secret_keys"]
 )
@@ -621,6 +639,7 @@ def test_digests_are_compared_in_constant_time_only(room: str) -> None:
     assert compared(source) == []
 
 
+@pytest.mark.requirement("CR-13")
 def test_the_mac_is_what_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """CR-13: every opening asks ``hmac.compare_digest``, of two whole MACs, and believes it."""
     asked: list[tuple[int, int]] = []
@@ -641,6 +660,7 @@ def test_the_mac_is_what_is_compared_in_constant_time(monkeypatch: pytest.Monkey
     assert asked == [(32, 32)] * 4
 
 
+@pytest.mark.requirement("CR-02")
 def test_nothing_is_decrypted_before_the_mac_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """CR-02."""
     ciphers: list[bytes] = []

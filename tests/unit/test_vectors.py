@@ -54,6 +54,7 @@ def of(vector: Vector, *names: str) -> list[bytes]:
     return [bytes.fromhex(vector[name]) for name in names]
 
 
+@pytest.mark.requirement("CR-14")
 def test_every_published_plaintext_is_encrypted_as_published() -> None:
     tried = 0
     for vector in gcm_vectors("gcmEncryptExtIV256"):
@@ -69,6 +70,7 @@ def test_every_published_plaintext_is_encrypted_as_published() -> None:
     assert tried > 2000
 
 
+@pytest.mark.requirement("CR-14")
 def test_every_published_ciphertext_opens_or_is_refused_as_published() -> None:
     opened, refused = 0, 0
     for vector in gcm_vectors("gcmDecrypt256"):
@@ -88,6 +90,7 @@ def test_every_published_ciphertext_opens_or_is_refused_as_published() -> None:
     assert refused > 100
 
 
+@pytest.mark.requirement("CR-14")
 def test_every_published_mac_is_ours() -> None:
     found = list(vectors_in("HMAC/rfc-4231-sha256.txt", first="len"))
     for vector in found:
@@ -100,6 +103,7 @@ def test_every_published_mac_is_ours() -> None:
     assert len(found) >= 6
 
 
+@pytest.mark.requirement("CR-14")
 @pytest.mark.parametrize("name", ["rfc-5869-HKDF-SHA256", "hkdf-generated"])
 def test_every_published_key_is_derived(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealing, "_prefixed", bytes)  # the published ones have no length in front
@@ -115,6 +119,7 @@ def test_every_published_key_is_derived(name: str, monkeypatch: pytest.MonkeyPat
     assert tried > 0
 
 
+@pytest.mark.requirement("CR-14")
 def test_the_key_of_a_seal_is_one_block_of_hkdf_expand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made by hand for speed: ``HKDFExpand`` costs more than the seal's other parts together."""
     monkeypatch.setattr(sealing, "_aesgcm", lambda: bytes)
