@@ -27,6 +27,7 @@ def as_bytes(token: str) -> bytes:
     return base64.urlsafe_b64decode(token + "=")
 
 
+@pytest.mark.requirement("CK-07", "ID-01")
 def test_a_token_is_32_random_bytes_in_base64url() -> None:
     tokens = [new_token() for _ in range(40_000)]
     columns = zip(*map(as_bytes, tokens), strict=True)
@@ -39,6 +40,7 @@ def test_a_token_is_32_random_bytes_in_base64url() -> None:
             assert abs(share - 0.5) < 0.02
 
 
+@pytest.mark.requirement("ID-01")
 def test_no_seed_decides_what_comes() -> None:
     random.seed(0)
     first = new_token()
@@ -47,6 +49,7 @@ def test_no_seed_decides_what_comes() -> None:
     assert new_token() != first
 
 
+@pytest.mark.requirement("ID-01")
 def test_two_forked_workers_share_no_token() -> None:
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -70,6 +73,7 @@ def test_what_is_drawn_is_a_token() -> None:
     assert all(is_token(new_token()) for _ in range(1000))
 
 
+@pytest.mark.requirement("IN-01")
 @given(st.binary(min_size=32, max_size=32))
 def test_32_bytes_have_one_spelling(raw: bytes) -> None:
     token = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -79,6 +83,7 @@ def test_32_bytes_have_one_spelling(raw: bytes) -> None:
     assert [spelling for spelling in spellings if is_token(spelling)] == [token]
 
 
+@pytest.mark.requirement("IN-01")
 def test_spare_bits_in_the_last_character_are_refused() -> None:
     assert sum(is_token("A" * 42 + last) for last in ALPHABET) == 16
 
@@ -99,6 +104,7 @@ def test_nothing_may_follow_a_token(tail: str) -> None:
     assert not is_token("A" * 43 + tail)
 
 
+@pytest.mark.requirement("ID-05", "ST-12")
 def test_the_key_is_the_hash_that_the_documents_give() -> None:
     token = "A" * 43
     wanted = hashlib.sha256(b"flask_sessionkit/id/1\x00" + b"\x00\x04shop" + token.encode())
@@ -165,6 +171,7 @@ def test_only_what_fits_into_a_cookie_could_be_sealed(length: int, could_be: int
     assert is_sealed("A" * length) is bool(could_be)
 
 
+@pytest.mark.requirement("LG-01")
 def test_no_text_of_a_token_shows() -> None:
     """LG-01: reporters of errors show the variables of a frame."""
     tokens = new_token(), text_of(bytes(100))
