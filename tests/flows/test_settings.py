@@ -99,6 +99,7 @@ def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
     assert ("write SESSIONKIT_STORE = 'cookie:'" if scheme == "cookie" else "memory:, file:, sqlite:") in said
 
 
+@pytest.mark.requirement("TR-02")
 @pytest.mark.parametrize(
     ("config", "fault"),
     [
