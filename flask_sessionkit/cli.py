@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from .errors import StoreError
 from .stores.base import Capability, CountsEnded, MakesTable
 
-sessions: AppGroup = AppGroup("sessions", help="Sessions that the server keeps.")
+sessions: AppGroup = AppGroup("sessions", help="Look after sessions.")
 
 
 @sessions.command()

@@ -31,6 +31,10 @@ from flask_sessionkit.testing import FrozenClock, PausingStore
 
 View = Callable[[], Any]
 
+SECRET = "a secret of the flow tests"
+#: Every token that any site sent since a test began; none may show in a log.
+SENT: set[str] = set()
+
 SIGNALS = (session_created, session_regenerated, session_ended, session_refused, session_conflict, store_failed)
 
 
@@ -77,7 +81,7 @@ class Site:
 
     def __init__(self, store: Store, clock: FrozenClock, *, in_cookies: bool = False, **config: Any) -> None:
         self.app = app = Flask("flows")
-        app.config.update(SECRET_KEY="a secret of the flow tests", TESTING=True, PROPAGATE_EXCEPTIONS=False)
+        app.config.update(SECRET_KEY=SECRET, TESTING=True, PROPAGATE_EXCEPTIONS=False)
         if in_cookies:
             app.config.update(SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=store)
         app.config.update(config)
@@ -121,6 +125,7 @@ class Site:
         answer = Answer(response, values[-1] if values else None, sent or None, forgets=sent == "")
         if answer.token:
             with self._lock:
+                SENT.add(answer.token)
                 self.handed_out.append(answer.token)
         wanted = status if isinstance(status, tuple) else (status,)
         assert answer.status in wanted, f"{answer.status} in place of {status}: {response.get_data(as_text=True)}"
