@@ -22,6 +22,7 @@ class MariaDBServer(Server):
     def command(self) -> list[str]:
         as_root = ["--user=root"] if os.getuid() == 0 else []
         place = [f"--datadir={self.folder}/data", f"--socket={self.folder}/m.sock", f"--pid-file={self.folder}/pid"]
+        place.append(f"--tmpdir={self.folder}")  # others' temporary files are none of ours
         net = [f"--port={self.port}", f"--bind-address={self.host}", "--skip-name-resolve", "--skip-log-bin"]
         return [self.program, "--no-defaults", *place, *net, *as_root, *self.args]
 
