@@ -12,8 +12,6 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 #: A ring with two fallbacks, as it is in the middle of a change of secrets.
@@ -173,20 +171,31 @@ def _guided(options: argparse.Namespace) -> int:
 
     def one(data: bytes) -> None:
         # A text as a header brings it, or bytes in their right spelling, which reach further.
-        text = _to(data[1:]) if data[:1] == b"\1" else data[1:].decode("latin-1")
+        text = _to(data[1:]) if data[:1] == b"\1" else data[1:].decode("utf-8", "replace")
         if target.is_accepted(text):
             raise AssertionError(f"It was accepted: {text!r}")
 
-    with TemporaryDirectory() as folder:
-        for at, token in enumerate(target.known):
-            (Path(folder) / f"{at}.text").write_bytes(b"\0" + token.encode())
-            (Path(folder) / f"{at}.bytes").write_bytes(b"\1" + _of(token))
-        limits = [f"-atheris_runs={options.runs}", f"-seed={options.seed}", "-max_len=4096", "-print_final_stats=1"]
-        # Else the shortest text that reaches the same lines takes the place of each token.
-        limits += ["-keep_seed=1", "-reduce_inputs=0", "-len_control=0", "-verbosity=0"]
-        fuzzer: Any = atheris
-        fuzzer.Setup([sys.argv[0], *limits, folder], one)
-        fuzzer.Fuzz()  # leaves the process when it is done
+    def change(data: bytes, most: int, seed: int) -> bytes:
+        # By itself it would soon know none but the shortest text that reaches the same lines.
+        source = random.Random(seed)
+        match source.randrange(4):
+            case 0:
+                return bytes(atheris.Mutate(data, most))
+            case 1:
+                return bytes(atheris.Mutate(b"\1" + _of(source.choice(target.known)), most))
+            case _:
+                return b"\0" + target.mutation(source).encode("utf-8", "replace")[: most - 1]
+
+    limits = [
+        f"-atheris_runs={options.runs}",
+        f"-seed={options.seed}",
+        "-max_len=4096",
+        "-len_control=0",
+        "-verbosity=1",
+    ]
+    fuzzer: Any = atheris
+    fuzzer.Setup([sys.argv[0], *limits], one, custom_mutator=change)
+    fuzzer.Fuzz()  # leaves the process when it is done; with an error if there was one
     return 0
 
 

@@ -237,13 +237,17 @@ def test_a_token_of_elsewhere_is_nobodys(
 
 @pytest.mark.requirement("CR-05")
 def test_what_lies_in_a_store_is_no_token(site: Site, token: str, store: PausingStore) -> None:
-    """Somebody who reads the revocation store sends what is there; and records, had they been sealed for no key."""
+    """Who reads the revocation store sends what is there; and records, had they been sealed for no key at all."""
     stored = [text(record.payload) for record in store.inner._records.values()]  # type: ignore[attr-defined]  # the memory store
-    own = ring()
-    body = b"\x01" + b"p" * 200
-    others = [own.seal(body, key="", encrypts=True), own.seal(body, key=""), own.seal_info(body, key="")]
+    own, plaintext = ring(), raw_plaintext(site)
+    others = [seal.encrypt(plaintext) for seal in (own._records, own._infos, own._revocations)]
+    others += [
+        own.seal(plaintext, key="", encrypts=True),
+        own.seal(plaintext, key=""),
+        own.seal_info(plaintext, key=""),
+    ]
 
-    sent = [*stored, *map(text, others), *map(text, [own.seal_revocations(body, key="")])]
+    sent = [*stored, *map(text, others)]
 
     assert len(stored) == 1
     assert accepted(site, sent + [with_the_kid_of(one, token) for one in sent]) == []

@@ -165,6 +165,41 @@ def test_bytes_are_a_value_or_raise_what_is_documented(data: bytes) -> None:
         assert str(error) == "These bytes are not an encoded value."  # noqa: PT017  # most raise nothing
 
 
+#: What stands for a value and is none: the number of its type, and bytes that somebody else wrote.
+NO_VALUES = [
+    (1, b"\xff"),
+    (3, b"\xff"),
+    (4, b"1"),
+    (5, b"1e99999999999999999999999"),
+    (5, b"one"),
+    (6, b"2026-13-01"),
+    (7, b"25:00:00"),
+    (8, b"0" * 50_000 + b"x"),
+    (8, b"2026-01-01T00:00:00=" + b"9" * 5000),
+    (8, b"2026-01-01T00:00:00=99999999999999999"),
+    (8, b"2026-01-01T00:00:00/../../etc/passwd"),
+    (8, b"2026-01-01T00:00:00/Europe"),
+    (8, b"2026-01-01T00:00:00/\0"),
+    (8, b"2026-01-01T00:00:00/" + b"a" * 5000),
+    (9, b"\x7f" * 20),
+    (9, b"\x7f" * 2000),
+    (16, b"\x01"),
+    (17, b"\x91\x90"),
+    (18, b"\x91\x81\x01\x01"),
+    (19, b"\x91\x01"),
+    (19, b"\x92\x90\x01"),
+    (99, b""),
+    (-1, b"\xff" * 8),
+    (-1, b"\xff" * 12),
+]
+
+
+@pytest.mark.parametrize(("number", "data"), NO_VALUES, ids=lambda part: str(part)[:24])
+def test_what_is_no_value_raises_what_is_documented(number: int, data: bytes) -> None:
+    with pytest.raises(ValueError, match="not an encoded value"):
+        codec.decode(msgspec.msgpack.encode([Ext(number, data)]))
+
+
 #: Bytes of msgpack that nest, or that announce more than there is: what makes decoders run out of stack or memory.
 NESTED = {"lists": b"\x91" * 100_000, "maps": b"\x81\xc0" * 100_000, "keys": b"\x81" * 100_000}
 ANNOUNCED = {
@@ -282,7 +317,8 @@ def test_any_text_of_a_cookie_is_none(text: str) -> None:
     assert RING.open_cookie(text) is None
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60) | st.binary(max_size=70).map(text_of))
+@often
 def test_any_text_of_a_handle_names_nothing_or_something(text: str) -> None:
     owner, lineage = parts_of(text)
 

@@ -160,6 +160,7 @@ def test_an_odd_character_decodes_to_nothing(odd: str) -> None:
     text = text_of(bytes(range(60)))
     spellings = [text[:place] + odd + text[place:] for place in range(len(text) + 1)]
     spellings += [text[:place] + odd + text[place + 1 :] for place in range(len(text))]
+    spellings += [text[:place] + odd * 4 + text[place:] for place in range(len(text) + 1)]
 
     assert [spelling for spelling in spellings if bytes_of(spelling) is not None] == []
     assert [spelling for spelling in spellings if is_sealed(spelling)] == []
