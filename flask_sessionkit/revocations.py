@@ -28,6 +28,9 @@ _MOST: Final = 1000
 #: Attempts at a compare-and-swap. Each that fails is another's success, so this many logins of one user at once.
 _ATTEMPTS: Final = 64
 _LONGEST_PAUSE: Final = 0.02
+#: Seconds that a standing stays where it was moved to. Servers that seal with different secrets, as they do while a new
+#: one is brought out, would else each move it to themselves.
+_MOVED_FOR: Final = 3600.0
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -77,15 +80,17 @@ class Standing(Struct, frozen=True, array_like=True):
 
     :param generation: random; another one refuses all cookies of the one before, whatever they hold.
     :param ended: tells why; for a while.
-    :param moved_to: the owner under whose newer secret all of this goes on.
-    :param moved_from: the owners that it was known by under older ones.
+    :param moved_to: the name of the user under another secret, where all of this goes on.
+    :param moves: how often that happened.
+    :param moved_at: when it last did.
     """
 
     generation: bytes
     live: dict[bytes, Entry] = {}  # a Struct copies it for each instance
     ended: dict[bytes, Ended] = {}
     moved_to: str | None = None
-    moved_from: tuple[str, ...] = ()
+    moves: int = 0
+    moved_at: float | None = None
 
     def __repr__(self) -> str:
         return f"<Standing of {len(self.live)} live>"
@@ -132,7 +137,7 @@ class Revocations:
     """The standings of all users, in a store that every server of the application reaches.
 
     A user's lies under the name that the current secret gives to the user. After a change of secrets it is moved there
-    at its first use: what lay under the old name then leads to the new one, also for servers that do not seal with the
+    when it is used: what is left under the old name leads to the new one, also for servers that do not seal with the
     new secret yet.
     """
 
@@ -183,7 +188,8 @@ class Revocations:
                 return answer
             standing = standing.swept(now)
             if held is None:
-                is_written = self.store.create(self._record(owners[0], standing, now))
+                # Where two servers seal with different secrets, both make a user's first one in the same place.
+                is_written = self.store.create(self._record(min(owners), standing, now))
             else:
                 is_written = self._replace(held, standing, now) is not None
             if is_written:
@@ -191,28 +197,39 @@ class Revocations:
         raise _too_contested()
 
     def _find(self, owners: list[str]) -> Held | None:
+        held = next((found for owner in owners if (found := self._load(owner))), None)
         for _ in range(_ATTEMPTS):
-            held = next((held for owner in owners if (held := self._load(owner))), None)
             if held is None or held.standing is None:
                 return held
-            if held.standing.moved_to is not None:
-                return self._follow(held, held.standing, held.standing.moved_to)
-            if held.owner == owners[0] or owners[0] in held.standing.moved_from:
-                if held.is_current:
-                    return held
-                # The secret that sealed it is about to be dropped; whoever writes to it meanwhile seals it too.
-                return self._replace(held, held.standing, self._clock.now()) or held
-            # First the old one leads on, then the new one is made of it: between the two whoever comes makes it.
-            self._replace(held, replace(held.standing, moved_to=owners[0]), self._clock.now())
+            standing = held.standing
+            if standing.moved_to is not None:
+                held = self._followed(standing, standing.moved_to)
+            elif held.owner == owners[0] or self._is_settled(standing):
+                # Sealed anew, if it was with a secret that is about to be dropped.
+                return held if held.is_current else self._replace(held, standing, self._clock.now()) or held
+            else:
+                moved = replace(standing, moved_to=owners[0], moves=standing.moves + 1, moved_at=self._clock.now())
+                held = self._replace(held, moved, self._clock.now()) or self._load(held.owner)
         raise _too_contested()
 
-    def _follow(self, held: Held, standing: Standing, owner: str) -> Held | None:
+    def _followed(self, left: Standing, owner: str) -> Held | None:
+        """Return what lies where a standing was moved to, and finish the move if nobody has.
+
+        Between its two steps, or if a process dies there, whoever comes does the second.
+        """
         there = self._load(owner)
+        if there is not None and (there.standing is None or there.standing.moves >= left.moves):
+            return there
+        # Nothing, or what an earlier move left behind on its way back.
+        arrived = replace(left, moved_to=None)
         if there is None:
-            moved = replace(standing, moved_to=None, moved_from=(*standing.moved_from, held.owner))
-            self.store.create(self._record(owner, moved, self._clock.now()))
-            there = self._load(owner)
-        return there
+            self.store.create(self._record(owner, arrived, self._clock.now()))
+        else:
+            self._replace(there, arrived, self._clock.now())
+        return self._load(owner)
+
+    def _is_settled(self, standing: Standing) -> bool:
+        return standing.moved_at is not None and self._clock.now() - standing.moved_at < _MOVED_FOR
 
     def _load(self, owner: str) -> Held | None:
         key = _key_of(owner)

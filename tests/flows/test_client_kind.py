@@ -765,6 +765,45 @@ def test_sessions_outlive_a_change_of_secrets_and_stay_revocable(make_site: Call
     assert before.dead(*tokens)
 
 
+def test_what_a_server_with_the_new_secret_made_outlives_a_visit_to_one_with_the_old(
+    make_site: Callable[..., Site],
+) -> None:
+    before = make_site(SECRET_KEY=OLD, SECRET_KEY_FALLBACKS=[NEW])
+    after = make_site(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD])
+    users = [f"user {number}" for number in range(8)]  # whose names under the two secrets come in either order
+    tokens = {user: after.token(login(user, remember=True)) for user in users}
+    for _ in range(2):
+        tokens = {user: before.token(look, token) for user, token in tokens.items()}
+        tokens = {user: after.token(look, token) for user, token in tokens.items()}
+    after.clock.tick(3601)
+    tokens = {user: after.token(look, token) for user, token in tokens.items()}
+
+    done = make_site(SECRET_KEY=NEW)
+
+    assert [done.seen(token).user for token in tokens.values()] == users
+    assert [done.outside(done.kit.revoke_user, user) for user in users] == [1] * 8
+    assert done.dead(*tokens.values())
+    assert after.dead(*tokens.values())
+    assert before.dead(*tokens.values())
+
+
+@pytest.mark.parametrize("user", [f"user {number}" for number in range(4)])
+def test_two_first_logins_on_servers_with_different_secrets_are_known_to_both(
+    make_site: Callable[..., Site], user: str
+) -> None:
+    before = make_site(SECRET_KEY=OLD, SECRET_KEY_FALLBACKS=[NEW])
+    after = make_site(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD])
+    gap = pausing(before).pause_before("create")
+    slow = in_thread(before.ask, None, login(user))
+    with gap:
+        first = after.token(login(user))
+    second = slow.result().token or ""
+
+    assert [site.seen(token).user for site in (before, after) for token in (first, second)] == [user] * 4
+    assert after.outside(after.kit.revoke_user, user) == 2
+    assert before.dead(first, second)
+
+
 def test_a_revocation_by_a_server_with_the_old_secret_reaches_the_new_one(make_site: Callable[..., Site]) -> None:
     before = make_site(SECRET_KEY=OLD, SECRET_KEY_FALLBACKS=[NEW])
     after = make_site(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD])
