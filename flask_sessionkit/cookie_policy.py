@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 from flask.sessions import SessionInterface
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _log = logging.getLogger("flask_sessionkit")
+
+#: What a name may begin with so that browsers enforce rules for it (RFC 6265bis, 4.1.3, and its successor's draft).
+_OF_ONE_HOST: Final = ("__host-", "__host-http-")
+_HIDDEN: Final = ("__http-", "__host-http-")
+_PREFIXES: Final = ("__secure-", *_OF_ONE_HOST, *_HIDDEN)
 
 #: All that Flask is told about its cookie.
 _cookie_settings = itemgetter(
@@ -38,17 +43,20 @@ def cookie_faults(config: Mapping[str, Any], *, is_secure: bool) -> list[str]:
     :param is_secure: ``SESSIONKIT_SECURE_COOKIE``.
     """
     name, samesite = str(config["SESSION_COOKIE_NAME"]), config["SESSION_COOKIE_SAMESITE"]
+    is_hardened = is_secure
     is_secure = is_secure or bool(config["SESSION_COOKIE_SECURE"])
     faults = []
-    if name.lower().startswith("__host-") and (
+    if name.lower().startswith(_OF_ONE_HOST) and (
         config["SESSION_COOKIE_DOMAIN"] or config["SESSION_COOKIE_PATH"] not in (None, "/")
     ):
         faults.append(
             f"SESSION_COOKIE_NAME {name!r} allows no SESSION_COOKIE_DOMAIN and no SESSION_COOKIE_PATH. "
             "Leave the prefix out; the fitting one is added."
         )
-    if name.lower().startswith(("__host-", "__secure-")) and not is_secure:
+    if name.lower().startswith(_PREFIXES) and not is_secure:
         faults.append(f"SESSION_COOKIE_NAME {name!r} needs a secure cookie. Set SESSIONKIT_SECURE_COOKIE = True.")
+    if name.lower().startswith(_HIDDEN) and not (is_hardened or config["SESSION_COOKIE_HTTPONLY"]):
+        faults.append(f"SESSION_COOKIE_NAME {name!r} needs SESSION_COOKIE_HTTPONLY = True, which is Flask's default.")
     if samesite is not None and str(samesite).lower() not in ("lax", "strict", "none"):
         faults.append(f"SESSION_COOKIE_SAMESITE must be 'Lax', 'Strict' or 'None', not {samesite!r}.")
     if str(samesite or "").lower() == "none" and not is_secure:
@@ -74,7 +82,7 @@ class CookiePolicy(SessionInterface):
     def get_cookie_name(self, app: Flask) -> str:
         """Return the cookie's name, with the prefix whose rules browsers enforce (RFC 6265bis, 4.1.3)."""
         name = super().get_cookie_name(app)
-        if not self._is_hardened(app) or name.lower().startswith(("__host-", "__secure-")):
+        if not self._is_hardened(app) or name.lower().startswith(_PREFIXES):
             return name
         return ("__Secure-" if self._is_placed(app) else "__Host-") + name
 

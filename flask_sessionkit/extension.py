@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +60,8 @@ class SessionKit:
         :raises ConfigError: settings that cannot work, all of them told at once.
         """
         settings, problems = read_settings(app.config, app_name=app.name)
+        if find_spec("cryptography") is None:
+            problems.append("cryptography is not installed, and there is no weaker way. Run pip install cryptography.")
         if app.secret_key:
             may_be_weak = settings.allow_weak_secret or app.debug or app.testing
             # No variable holds a secret: reporters of errors show them.
@@ -214,6 +217,11 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
         )
     if named is None:
         return None
+    if named in ("", "None", "none"):
+        raise ConfigError(
+            f"SESSIONKIT_REVOCATION_STORE names no store: {named!r}. Name one, as in 'file:', or set it to None itself "
+            "(null in the environment)."
+        )
     if isinstance(named, str) and named.lower().startswith("cookie"):
         raise ConfigError(
             "SESSIONKIT_REVOCATION_STORE must be a store on the server, not a cookie. Name one, as in 'file:'."

@@ -401,6 +401,11 @@ def _message(name: str, error: Exception) -> str:
         return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
     if kind == "BusyLoadingError":
         return f"The Redis server {name} is still loading its data. Wait until it is ready."
+    if kind == "TimeoutError":
+        return f"The Redis server {name} did not answer in time. See that it is not busy, and reached from here."
+    if kind == "ResponseError" and (code := re.match("[A-Z]{4,}(?= )", text)) and code[0] != "ERR":
+        # Its name for the fault; what comes after it may quote what was to be written.
+        return f"The Redis server {name} refuses, and says {code[0]}. Look that up, or into its log."
     # Of a connection the driver tells host, port and what TLS does not like; of a command it may quote what it wrote.
     why = f" ({' '.join(text.split())})" if kind == "ConnectionError" or "DB index" in text else ""
     return f"The Redis server {name} cannot answer{why}. See that it runs and lets us in."

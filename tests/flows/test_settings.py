@@ -108,7 +108,8 @@ def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
         ({"STORE": "cookie:", "REVOCATION_STORE": "memcached://127.0.0.1:1"}, "must outlive its processes"),
         ({"STORE": "cookie:", "REVOCATION_STORE": "cookie:"}, "must be a store on the server, not a cookie"),
         ({"STORE": "cookie:", "REVOCATION_STORE": "foo:"}, "SESSIONKIT_REVOCATION_STORE names no store that is known"),
-        ({"STORE": "cookie:", "REVOCATION_STORE": ""}, "SESSIONKIT_REVOCATION_STORE is empty"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": ""}, "null in the environment"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": "None"}, "null in the environment"),
         ({"STORE": "memory:", "REVOCATION_STORE": "file:"}, "is for SESSIONKIT_STORE = 'cookie:' alone"),
         ({"STORE": "memory:", "REVOCATION_STORE": None}, "is for SESSIONKIT_STORE = 'cookie:' alone"),
         ({"STORE": "cookie://x"}, "and nothing behind it"),
@@ -430,6 +431,16 @@ def test_a_clock_of_its_own_is_given_to_an_application() -> None:
         ({"SESSION_COOKIE_NAME": "__HOST-shop", "SESSION_COOKIE_PATH": "/app"}, "SESSION_COOKIE_NAME '__HOST-shop'"),
         ({"SESSION_COOKIE_NAME": "__Host-shop", "SESSION_COOKIE_DOMAIN": "shop.example"}, "SESSION_COOKIE_DOMAIN"),
         ({"SESSION_COOKIE_NAME": "__Secure-shop", "SESSIONKIT_SECURE_COOKIE": False}, "SESSIONKIT_SECURE_COOKIE"),
+        ({"SESSION_COOKIE_NAME": "__Host-Http-x", "SESSION_COOKIE_PATH": "/app"}, "SESSION_COOKIE_PATH"),
+        (
+            {
+                "SESSION_COOKIE_NAME": "__HTTP-x",
+                "SESSION_COOKIE_HTTPONLY": False,
+                "SESSION_COOKIE_SECURE": True,
+                "SESSIONKIT_SECURE_COOKIE": False,
+            },
+            "SESSION_COOKIE_HTTPONLY",
+        ),
         ({"SESSION_COOKIE_SAMESITE": "none", "SESSIONKIT_SECURE_COOKIE": False}, "SESSION_COOKIE_SAMESITE"),
         ({"SESSION_COOKIE_SAMESITE": "bogus"}, "not 'bogus'"),
         ({"SESSION_COOKIE_PARTITIONED": True, "SESSIONKIT_SECURE_COOKIE": False}, "SESSION_COOKIE_PARTITIONED"),
@@ -441,8 +452,11 @@ def test_a_cookie_that_browsers_would_drop_is_refused_at_the_start(config: dict[
     made(**config, DEBUG=True)
 
 
-def test_a_cookie_of_the_right_prefix_is_taken() -> None:
-    made(SESSION_COOKIE_NAME="__Host-shop", SESSION_COOKIE_SAMESITE="None", SESSION_COOKIE_PARTITIONED=True)
+@pytest.mark.parametrize("name", ["__Host-shop", "__Secure-shop", "__Http-shop", "__Host-Http-shop"])
+def test_a_cookie_of_the_right_prefix_is_taken_as_it_is(name: str) -> None:
+    app = made(SESSION_COOKIE_NAME=name, SESSION_COOKIE_SAMESITE="None", SESSION_COOKIE_PARTITIONED=True)
+
+    assert app.session_interface.get_cookie_name(app) == name
 
 
 @pytest.mark.parametrize(
