@@ -99,8 +99,8 @@ def test_its_value_is_echoed_nowhere(site: Site) -> None:
     sandwich = {"Cookie": f'a="x; session={token}; b=y"; session={token}'}
 
     for view, status in (
-        (lambda: Response(show()), 200),
-        (lambda: abort(404, show()), 404),
+        (both(look, lambda: Response(show())), 200),
+        (both(look, lambda: abort(404, show())), 404),
         (lambda: redirect("/x"), 302),
         (logout, 200),
     ):

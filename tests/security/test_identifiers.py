@@ -110,3 +110,6 @@ def test_a_handle_stays_when_the_token_is_renewed(site: Site) -> None:
 
     [after] = sessions_of(site)
     assert after.handle == before.handle
+    assert visitor.sees.user == "ann"
+    assert site.outside(site.kit.revoke, before.handle) == 1
+    assert site.dead(*visitor.held)
