@@ -53,7 +53,7 @@ CONTENTS = Contents(
     {"cart": b"\x91\x01", "n": b"\x05"},
 )
 ENTRY = Entry(b"s" * 16, NOW, None, NOW, NOW, 900.0, NOW + 3600, "Firefox", "192.0.2.7")
-STANDING = Standing(b"g" * 16, {b"l" * 16: ENTRY}, {b"e" * 16: Ended(NOW, NOW + 60, Reason.LOGOUT)}, None, (OWNER,))
+STANDING = Standing(b"g" * 16, {b"l" * 16: ENTRY}, {b"e" * 16: Ended(NOW, NOW + 60, Reason.LOGOUT)}, OWNER, 1, NOW)
 RECORD = Record(KEY, b"payload", NOW, NOW, 900.0, NOW + 3600, OWNER, b"info", b"version8")
 
 
@@ -82,7 +82,9 @@ PARSERS = {
         client_backend._encoded(client_backend._Sealed(NOW, b"s" * 16, b"g" * 16, CONTENTS)),
         (client_backend._Sealed, type(None)),
     ),
-    "revocations": Parser(revocations._decoded, b"\x01" + msgspec.msgpack.encode(STANDING), (Standing, type(None))),
+    "revocations": Parser(
+        revocations._decoded, revocations._FORMAT + msgspec.msgpack.encode(STANDING), (Standing, type(None))
+    ),
     "memcached": Parser(lambda value: memcached._parsed(KEY, value), memcached._packed(RECORD), (Record, type(None))),
     "memcached's index": Parser(memcached._entries, memcached._ENTRY.pack(bytes(32), NOW) * 3, (dict,)),
     "redis": Parser(unpacked_from_redis, redis._packed(RECORD), (Record, type(None))),
