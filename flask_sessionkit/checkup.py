@@ -65,7 +65,7 @@ def _of_secrets(app: Flask) -> Iterator[Finding]:
         yield Finding(
             Mark.OK,
             "SECRET_KEY",
-            f"Fit to seal with; {len(app.config.get('SECRET_KEY_FALLBACKS') or ())} fallbacks open.",
+            f"Fit to seal with; fallbacks that open: {len(app.config.get('SECRET_KEY_FALLBACKS') or ())}.",
         )
 
 
@@ -126,7 +126,11 @@ def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding
     except StoreError as error:
         yield Finding(Mark.FAULT, name, f"{kind} cannot answer: {error}")
     else:
-        yield Finding(Mark.OK, name, f"{kind} answers.")
+        yield Finding(Mark.OK, name, f"{kind} answers a read; a write was not tried.")
+    if not site.is_client_kind and not site.settings.encrypt_records:
+        yield Finding(
+            Mark.NOTE, "SESSIONKIT_ENCRYPT_RECORDS", "Off: who may read the store reads the data of sessions."
+        )
     if Capability.DURABLE not in able:
         yield Finding(Mark.NOTE, name, f"{kind} forgets: a restart ends sessions.")
     if Capability.SHARED not in able:
