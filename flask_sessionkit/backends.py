@@ -94,7 +94,7 @@ class Backend(Protocol):
         """Keep a session under a new token.
 
         :param seen_at: Unix seconds.
-        :param renewed_from: it is this session, which goes on once this one is retired to the new key.
+        :param renewed_from: it is this session, which goes on once this one is retired to it.
         :raises SessionTooLarge: nothing was stored.
         :raises StoreError: the store cannot answer.
         """
@@ -117,10 +117,10 @@ class Backend(Protocol):
         """
         ...
 
-    def retire(self, found: Found, reason: Reason, *, now: float, target: str | None = None) -> Update:
+    def retire(self, found: Found, reason: Reason, *, now: float, goes_on_as: Found | None = None) -> Update:
         """End what was found, unless it changed or ended meanwhile.
 
-        :param target: the key under which the same session goes on.
+        :param goes_on_as: what the same session is from now on.
         :raises StoreError: the store cannot answer.
         """
         ...

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .backends import TOMBSTONE_KEPT, Found, Update, too_large
-from .clock import touch_is_due
+from .clock import settled, touch_is_due
 from .contents import Contents, Kind
 from .device import Device
 from .errors import SessionKitError, StoreError
@@ -38,6 +38,9 @@ class _Sealed(Struct, frozen=True, array_like=True):
     sid: bytes
     generation: bytes | None
     contents: Contents
+
+    def __repr__(self) -> str:
+        return "<_Sealed>"
 
 
 class Unsealed(Found, frozen=True):
@@ -72,31 +75,28 @@ class ClientBackend:
 
         :raises StoreError: it is a user's, and the revocation store cannot answer.
         """
-        opened = self._ring.open_cookie(token)
-        sealed = None if opened is None else _decoded(opened[0])
-        if opened is None or sealed is None:
-            return Unsealed("", token, None, _NOTHING)
-        # What an older secret sealed is sealed again, and sent.
-        found = _unsealed(sealed, sealed.generation, token=token if opened[1] else None)
-        user = sealed.contents.user
-        if user is None or self.revocations is None:
+        found = self._opened(token)
+        if found.contents is None or found.contents.user is None or self.revocations is None:
             return found
-        held = self.revocations.look(user)
-        refused = _refusal(held.standing if held else None, found, sealed.contents)
+        held = self.revocations.look(found.contents.user)
+        refused = _refusal(held.standing if held else None, found, found.contents)
         return replace(found, held=held) if refused is None else replace(found, contents=refused)
 
     def is_touch_due(self, found: Found, *, now: float, touch_every: float) -> bool:
         """Return whether "last seen" is to be written, into the cookie or to where the user's sessions are known."""
         entry = _entry_of(found)
-        return touch_is_due(found.record.seen_at, now, touch_every) or (
-            entry is not None and touch_is_due(entry.seen_at, now, touch_every)
-        )
+        if touch_is_due(found.record.seen_at, now, touch_every):
+            return True
+        if entry is None or found.contents is None:
+            return False
+        return touch_is_due(entry.seen_at, now, touch_every) or entry != _limited(entry, found.contents)
 
     def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
         """Return a session as seen now; the browser has to be told."""
         entry, held = _entry_of(found), _own(found).held
         if self.revocations and held and held.standing and entry and found.contents:
-            seen = held.standing.with_live(found.contents.lineage, replace(entry, seen_at=max(entry.seen_at, now)))
+            entry = _limited(replace(entry, seen_at=max(settled(entry.seen_at, now), now)), found.contents)
+            seen = held.standing.with_live(found.contents.lineage, entry)
             # The cookie says when it was seen; the list of devices does without, where the store takes no writes.
             with suppress(StoreError):
                 held = self.revocations.note(held, seen)
@@ -154,7 +154,8 @@ class ClientBackend:
         if contents is None:
             return Update(Outcome.GONE)
         if contents.user is None or self.revocations is None:
-            return Update(Outcome.OK)
+            # Nothing is remembered. A cookie that ran out of time is brought again and again, and is news only once.
+            return Update(Outcome.OK if reason.is_known_to_browser else Outcome.GONE)
 
         def sign_out(standing: Standing) -> tuple[Standing | None, Contents | None]:
             if contents.lineage in standing.live:
@@ -164,21 +165,23 @@ class ClientBackend:
         dead = self.revocations.change(contents.user, sign_out, held=_own(found).held)
         return Update(Outcome.OK) if dead is None else Update(Outcome.CONFLICT, replace(found, contents=dead))
 
-    def retire(self, found: Found, reason: Reason, *, now: float, target: str | None = None) -> Update:
+    def retire(self, found: Found, reason: Reason, *, now: float, goes_on_as: Found | None = None) -> Update:
         """End a session, or let its tokens of now count no longer where it goes on under another; see ``Backend``.
 
         :raises StoreError: it is a user's, and the revocation store cannot answer.
         """
         contents = found.contents
-        if target is None or contents is None or contents.user is None or self.revocations is None:
+        later = goes_on_as.contents if goes_on_as else None
+        if goes_on_as is None or later is None or contents is None or contents.user is None or self.revocations is None:
             return self.end(found, reason, now=now)
+        sid = _own(goes_on_as).sid
 
         def renew(standing: Standing) -> tuple[Standing | None, Contents | None]:
             refused = _refusal(standing, found, contents)
             if refused is not None:
                 return None, refused
-            entry = replace(standing.live[contents.lineage], sid=bytes.fromhex(target), renewed_at=now)
-            return standing.with_live(contents.lineage, entry), None
+            entry = _limited(standing.live[contents.lineage], later)
+            return standing.with_live(contents.lineage, replace(entry, sid=sid, renewed_at=now)), None
 
         dead = self.revocations.change(contents.user, renew, held=_own(found).held)
         return Update(Outcome.OK) if dead is None else Update(Outcome.CONFLICT, replace(found, contents=dead))
@@ -213,6 +216,15 @@ class ClientBackend:
             _encoded(_Sealed(found.record.seen_at, found.sid, found.generation, found.contents))
         )
 
+    def _opened(self, token: str) -> Unsealed:
+        # Here alone a variable holds what can be read, and nothing that can fail is called beside it.
+        opened = self._ring.open_cookie(token)
+        sealed = None if opened is None else _decoded(opened[0])
+        if opened is None or sealed is None:
+            return Unsealed("", token, None, _NOTHING)
+        # What an older secret sealed is sealed again, and sent.
+        return _unsealed(sealed, sealed.generation, token=token if opened[1] else None)
+
     def _note_limits(self, own: Unsealed, contents: Contents) -> None:
         """Tell where the user's sessions are known that this one may live for another time than before."""
         if contents.user is None or self.revocations is None:
@@ -222,8 +234,7 @@ class ClientBackend:
             entry = standing.live.get(contents.lineage)
             if entry is None:
                 return None, None
-            entry = replace(entry, idle=contents.idle, absolute_at=contents.absolute_at)
-            return standing.with_live(contents.lineage, entry), None
+            return standing.with_live(contents.lineage, _limited(entry, contents)), None
 
         self.revocations.change(contents.user, relimit, held=own.held)
 
@@ -252,6 +263,11 @@ def _entry(sid: bytes, contents: Contents, seen_at: float, info: bytes) -> Entry
         user_agent=device.user_agent,
         address=device.address,
     )
+
+
+def _limited(entry: Entry, contents: Contents) -> Entry:
+    """Return an entry with the limits that a session has now."""
+    return replace(entry, idle=contents.idle, absolute_at=contents.absolute_at)
 
 
 def _entry_of(found: Found) -> Entry | None:

@@ -61,12 +61,13 @@ class ClientRoster:
         if not owner or (user_id is not None and owner not in self._ring.owners(user_id)):
             return 0
 
-        def end_one(standing: Standing) -> tuple[Standing | None, int]:
+        def end_one(standing: Standing) -> tuple[Standing | None, str | None]:
             if lineage not in standing.live:
-                return None, 0
-            return standing.without({lineage: Reason.REVOKED}, now=self._clock.now()), 1
+                return None, None
+            return standing.without({lineage: Reason.REVOKED}, now=self._clock.now()), standing.user
 
-        return self._told(known.change_at([owner], end_one), user_id)
+        user = known.change_at([owner], end_one)
+        return 0 if user is None else self._told(1, user)
 
     def revoke_user(self, user_id: str, *, except_key: str | None = None) -> int:
         """End all of a user's sessions that were signed in by now; see ``Roster``. One that is made after it stays."""
@@ -82,7 +83,7 @@ class ClientRoster:
 
         return self._told(self._revocations().change(user_id, end_all), user_id)
 
-    def _told(self, count: int, user_id: str | None) -> int:
+    def _told(self, count: int, user_id: str) -> int:
         for _ in range(count):
             self._tell(Reason.REVOKED, user_id)
         return count

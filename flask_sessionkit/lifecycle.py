@@ -251,8 +251,8 @@ class Visit:
 
         try:
             # A login ends the session before; a renewal goes on with it, and whoever ends it may follow.
-            target = None if draft.login else new.key
-            retired = self._retire(old, Reason.REPLACED, merge, target=target, follows=draft.begins)
+            goes_on_as = None if draft.login else new
+            retired = self._retire(old, Reason.REPLACED, merge, goes_on_as=goes_on_as, follows=draft.begins)
             if retired is None and not draft.begins:
                 self._found = None
                 if draft.login is not None:
@@ -429,18 +429,18 @@ class Visit:
         reason: Reason,
         merge: Callable[[Found], None] | None = None,
         *,
-        target: str | None = None,
+        goes_on_as: Found | None = None,
         follows: bool = True,
     ) -> Found | None:
         """Swap a record to a tombstone; return it as it was then, or ``None`` if it had ended before.
 
         :param merge: called with the record as it is now, whenever another request wrote to it between.
-        :param target: the key under which the same session goes on.
+        :param goes_on_as: what the same session is from now on.
         :param follows: where the token was renewed between, it is the new one's record that is meant.
         """
         while True:
             now = self._clock.now()
-            update = self._backend.retire(old, reason, now=now, target=target)
+            update = self._backend.retire(old, reason, now=now, goes_on_as=goes_on_as)
             if update.outcome is Outcome.OK:
                 return old
             current = update.found

@@ -6,6 +6,7 @@ import hashlib
 import random
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import msgspec
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 _FORMAT: Final = b"\x01"
 _LABEL: Final = b"flask_sessionkit/revocations/1\x00"
-#: Sessions of one user that are known at once: about 300 KB at the worst. The oldest logins beyond end.
+#: Sessions of one user that are known at once: half a megabyte at the worst. The oldest logins beyond end.
 _MOST: Final = 1000
 #: Attempts at a compare-and-swap. Each that fails is another's success, so this many logins of one user at once.
 _ATTEMPTS: Final = 64
@@ -50,6 +51,9 @@ class Entry(Struct, frozen=True, array_like=True):
     absolute_at: float
     user_agent: str
     address: str
+
+    def __repr__(self) -> str:
+        return "<Entry>"  # reporters of errors show the variables of a frame
 
     @property
     def expires_at(self) -> float:
@@ -86,6 +90,7 @@ class Standing(Struct, frozen=True, array_like=True):
     """
 
     generation: bytes
+    user: str = ""
     live: dict[bytes, Entry] = {}  # a Struct copies it for each instance
     ended: dict[bytes, Ended] = {}
     moved_to: str | None = None
@@ -155,7 +160,7 @@ class Revocations:
 
     def change(self, user: str, fn: Callable[[Standing], tuple[Standing | None, T]], *, held: Held | None = None) -> T:
         """Change what is known of a user's sessions, at once; see ``change_at``."""
-        return self.change_at(self._ring.owners(user), fn, held=held)
+        return self.change_at(self._ring.owners(user), fn, user=user, held=held)
 
     def note(self, held: Held, standing: Standing) -> Held:
         """Write what is known if nobody came between; return what was read last. For what may as well be left.
@@ -166,11 +171,17 @@ class Revocations:
         return self._replace(held, standing.swept(now), now) or held
 
     def change_at(
-        self, owners: list[str], fn: Callable[[Standing], tuple[Standing | None, T]], *, held: Held | None = None
+        self,
+        owners: list[str],
+        fn: Callable[[Standing], tuple[Standing | None, T]],
+        *,
+        user: str = "",
+        held: Held | None = None,
     ) -> T:
         """Change what is known of a user's sessions, at once, and return what ``fn`` does.
 
         :param owners: the user's names, the current secret's first.
+        :param user: for a standing that is not there yet.
         :param held: what was read a moment ago; spares a trip where nobody came between.
         :param fn: takes what is known, and returns what shall be (``None`` to leave it) and an answer. It runs again
             where others came between.
@@ -182,7 +193,7 @@ class Revocations:
             now = self._clock.now()
             if held is None or attempt:
                 held = self._find(owners)
-            known = (held and held.standing) or Standing(secrets.token_bytes(16))
+            known = (held and held.standing) or Standing(secrets.token_bytes(16), user)
             standing, answer = fn(known)
             if standing is None:
                 return answer
@@ -206,10 +217,14 @@ class Revocations:
                 held = self._followed(standing, standing.moved_to)
             elif held.owner == owners[0] or self._is_settled(standing):
                 # Sealed anew, if it was with a secret that is about to be dropped.
-                return held if held.is_current else self._replace(held, standing, self._clock.now()) or held
+                return held if held.is_current else self._tried(held, standing) or held
             else:
                 moved = replace(standing, moved_to=owners[0], moves=standing.moves + 1, moved_at=self._clock.now())
-                held = self._replace(held, moved, self._clock.now()) or self._load(held.owner)
+                if (left := self._tried(held, moved)) is None:
+                    left = self._load(held.owner)
+                    if left is not None and left.record.version == held.record.version:
+                        return held  # which takes no writes, and counts where it is
+                held = left
         raise _too_contested()
 
     def _followed(self, left: Standing, owner: str) -> Held | None:
@@ -227,6 +242,12 @@ class Revocations:
         else:
             self._replace(there, arrived, self._clock.now())
         return self._load(owner)
+
+    def _tried(self, held: Held, standing: Standing) -> Held | None:
+        """Write what a reader can do without; ``None`` if it was not written."""
+        with suppress(StoreError):
+            return self._replace(held, standing, self._clock.now())
+        return None
 
     def _is_settled(self, standing: Standing) -> bool:
         return standing.moved_at is not None and self._clock.now() - standing.moved_at < _MOVED_FOR

@@ -146,12 +146,13 @@ class ServerBackend:
         self.store.create(self._record(found.key, tombstone(reason, found, now), seen_at=now, info=b""))
         return Update(Outcome.OK)
 
-    def retire(self, found: Found, reason: Reason, *, now: float, target: str | None = None) -> Update:
+    def retire(self, found: Found, reason: Reason, *, now: float, goes_on_as: Found | None = None) -> Update:
         """Swap what was found to a tombstone, unless it changed or ended meanwhile.
 
-        :param target: the key under which the same session goes on.
+        :param goes_on_as: what the same session is from now on.
         :raises StoreError: the store cannot answer.
         """
+        target = None if goes_on_as is None else goes_on_as.key
         return self._bury(found, tombstone(reason, found, now, target), now=now, at=now)
 
     def successor(self, found: Found, *, now: float) -> Found | None:

@@ -360,6 +360,75 @@ def test_what_becomes_permanent_later_is_known_for_as_long(site: Site) -> None:
 
 
 @pytest.mark.requirement("CC-04")
+def test_what_becomes_permanent_with_a_renewal_is_known_for_as_long(site: Site) -> None:
+    token = site.token(login("ann"))
+
+    def stay() -> None:
+        session.permanent = True
+        session.regenerate()
+
+    token = site.token(stay, token)
+    site.clock.tick(2 * 86400)
+    site.token(login("ann"))  # a write that sweeps
+    site.purge()
+
+    assert site.seen(token).user == "ann"
+
+
+def test_a_session_whose_limits_were_noted_wrongly_is_noted_again_at_its_next_look(site: Site) -> None:
+    """Two requests at once may note limits in the order that is not that of their cookies."""
+    token = site.token(login("ann"))
+
+    def stay() -> None:
+        session.permanent = True
+
+    def leave() -> None:
+        session.permanent = False
+
+    later = site.token(stay, token)
+    site.token(leave, token)
+    site.ask(later, look)
+    site.clock.tick(2 * 86400)
+    site.token(login("ann"))
+
+    assert site.seen(later).user == "ann"
+
+
+def test_a_clock_that_was_ahead_costs_one_write(site: Site, make_site: Callable[..., Site]) -> None:
+    ahead = make_site(clock=FrozenClock(site.clock.now() + 50))
+    token = ahead.token(login("ann"))
+    ahead.clock.tick(3600)
+    ahead.ask(token, look)
+    site.ask(token, look)
+
+    assert calls(site, lambda: [site.ask(token, look) for _ in range(5)]) == {"load": 5}
+
+
+def test_an_end_by_the_time_is_told_once_or_not_at_all(site: Site, lone: Site) -> None:
+    """Nothing is remembered of nobody's session, so its cookie is no news each time that it comes."""
+    ann, nobodys, unknown = site.token(login("ann")), site.token(put(a=1)), lone.token(login("ann"))
+    site.clock.tick(1801)
+
+    with site.events() as events, lone.events() as others:
+        for _ in range(3):
+            assert site.ask(nobodys, lambda: session.ended_because).value == "idle"
+            site.ask(ann, look)
+            lone.ask(unknown, look)
+
+    assert events == [("session_ended", {"reason": "idle", "user_id": "ann"})]
+    assert others == []
+
+
+def test_who_was_revoked_by_a_handle_is_told(site: Site) -> None:
+    site.token(login("ann"))
+    [row] = site.outside(site.kit.sessions_of, "ann")
+
+    with site.events() as events:
+        site.outside(site.kit.revoke, row.handle)
+
+    assert events == [("session_ended", {"reason": "revoked", "user_id": "ann"})]
+
+
 def test_a_slow_answer_does_not_put_an_unchanged_cookie_over_a_newer_one(site: Site) -> None:
     """CC-04: a touch can wait, unless the idle limit is half way."""
     token = site.token(put(a=1))
@@ -818,13 +887,26 @@ def test_a_move_to_a_new_secret_that_breaks_off_is_gone_on_with(make_site: Calla
     token = make_site(SECRET_KEY=OLD).token(login("ann"))
     after = make_site(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD])
     pausing(after).fail(call, before=False)
-    after.ask(token, look, status=503)
+    after.ask(token, look, status=(200, 503))
     pausing(after).fail(call)
     after.ask(token, look, status=(200, 503))
 
     again = after.token(look, token)
 
     assert make_site(SECRET_KEY=NEW).seen(again).user == "ann"
+
+
+@pytest.mark.parametrize("was_moved", [True, False])
+def test_in_a_change_of_secrets_a_store_that_takes_no_writes_lets_readers_in(
+    make_site: Callable[..., Site], was_moved: bool
+) -> None:
+    token = make_site(SECRET_KEY=OLD).token(login("ann"))
+    after = make_site(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD])
+    if was_moved:
+        make_site(SECRET_KEY=OLD, SECRET_KEY_FALLBACKS=[NEW]).ask(after.token(look, token), bump())
+    pausing(after).fail("replace")
+
+    assert after.seen(token).user == "ann"
 
 
 def test_a_dropped_secret_refuses_and_a_login_begins_anew(make_site: Callable[..., Site]) -> None:
