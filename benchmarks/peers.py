@@ -151,7 +151,7 @@ def cookies(folder: Path) -> dict[str, Callable[[str], str]]:
             SessionKit(app)
 
         def sent(text: str) -> str:
-            with app.test_request_context():
+            with app.test_request_context(base_url="https://shop.example"):
                 view(flask.session)
                 if text:
                     flask.session["text"] = text
