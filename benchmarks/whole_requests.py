@@ -88,12 +88,12 @@ def _subjects(folder: Path) -> dict[str, peers.Subject]:
 
 
 def _print(costs: dict[str, list[Cost]]) -> None:
-    print(f"  {'':22}{'us':>15}{'of bare':>15}{'(CPU, mid half)':>17}{'surplus, us':>15}{'ours of theirs':>17}")
+    print(f"  {'':25}{'us':>15}{'of bare':>15}{'(CPU, mid half)':>17}{'surplus, us':>15}{'ours of theirs':>17}")
     bare = {name: costs[_BARE_DJANGO if "Django" in name else _BARE_FLASK] for name in costs}
     surplus = {name: each(sub, cost, bare[name]) for name, cost in costs.items()}
     for name, cost in costs.items():
         ratio = each(truediv, cost, bare[name])
-        line = f"  {name:22}{_pair(middle(cost), 0)}{_pair(middle(ratio), 2)}{spread(ratio):>17}"
+        line = f"  {name:25}{_pair(middle(cost), 0)}{_pair(middle(ratio), 2)}{spread(ratio):>17}"
         if name not in _BARE:
             line += _pair(middle(surplus[name]), 0)
         family, _, store = name.rpartition(" ")
