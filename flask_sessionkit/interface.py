@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -194,6 +195,11 @@ class SessionKitInterface(CookiePolicy):
             return
         self._tell_browser(app, session, farewell, response)
 
+    def _expires(self, app: Flask, session: Session, lasts: float) -> datetime | None:
+        # Flask's date knows the idle limit alone, and who heeds it and not Max-Age would keep the cookie for too long.
+        expires = self.get_expiration_time(app, session)
+        return expires and min(expires, datetime.now(UTC) + timedelta(seconds=lasts))
+
     def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
         is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
         is_outdated = session.modified and self.is_outdated(app)
@@ -202,7 +208,7 @@ class SessionKitInterface(CookiePolicy):
                 response,
                 farewell.token,
                 lasts=farewell.lasts if farewell.is_permanent else None,
-                expires=self.get_expiration_time(app, session) if farewell.is_permanent else None,
+                expires=self._expires(app, session, farewell.lasts) if farewell.is_permanent else None,
             )
             self.note_sent(app)
         elif farewell.forget:

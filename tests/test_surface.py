@@ -50,10 +50,10 @@ store_failed: signal
 
 SESSION_KIT = """
 __init__(self, app: Flask | None = None, *, store: Store | None = None, clock: Clock | None = None) -> None
+check(self) -> list[Finding]
 init_app(self, app: Flask, *, clock: Clock | None = None) -> None
 is_fresh(self, max_age: float | None = None) -> bool
 login_view -> str | None
-check(self) -> list[Finding]
 purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int
 revoke(self, handle: str, *, user_id: str | int | None = None) -> int
 revoke_others(self, user_id: str) -> int

@@ -157,8 +157,8 @@ def test_the_whole_header_stays_below_what_servers_pass_on(make_site: Callable[.
 
     def fill(size: int) -> View:
         def view() -> None:
+            login_user("ann", remember=True)
             session["small"], session["large"] = "x", b"x" * size
-            session.permanent = True
 
         return view
 
@@ -186,6 +186,20 @@ def test_what_is_too_large_names_its_largest_keys_and_leaves_the_old_cookie(site
     with pytest.raises(SessionKitError, match=r"more than the 3\d\d\d .*'huge' \(500\d bytes\), 'tiny'") as told:
         site.ask(token, view)
     assert "x" * 10 not in str(told.value)
+
+
+def test_a_full_session_of_nobodys_can_sign_in(site: Site) -> None:
+    fits, breaks = 1000, 4000
+    while breaks - fits > 1:
+        middle = (fits + breaks) // 2
+        taken = site.ask(None, put(cart=b"x" * middle), status=(200, 500)).status == 200
+        fits, breaks = (middle, breaks) if taken else (fits, middle)
+    full = site.token(put(cart=b"x" * fits))
+
+    token = site.token(login("u" * 64, remember=True, stamp="s" * 64), full)
+
+    assert 2250 < fits < 2400
+    assert site.seen(token).data == {"cart": b"x" * fits, "_permanent": True}
 
 
 def test_a_session_that_is_too_large_for_a_login_signs_nobody_in(site: Site) -> None:
