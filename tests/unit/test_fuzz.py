@@ -53,7 +53,12 @@ CONTENTS = Contents(
     {"cart": b"\x91\x01", "n": b"\x05"},
 )
 ENTRY = Entry(b"s" * 16, NOW, None, NOW, NOW, 900.0, NOW + 3600, "Firefox", "192.0.2.7")
-STANDING = Standing(b"g" * 16, {b"l" * 16: ENTRY}, {b"e" * 16: Ended(NOW, NOW + 60, Reason.LOGOUT)}, moved_to=OWNER)
+STANDING = Standing(
+    generation=b"g" * 16,
+    live={b"l" * 16: ENTRY},
+    ended={b"e" * 16: Ended(NOW, NOW + 60, Reason.LOGOUT)},
+    moved_to=OWNER,
+)
 RECORD = Record(KEY, b"payload", NOW, NOW, 900.0, NOW + 3600, OWNER, b"info", b"version8")
 
 
