@@ -272,6 +272,9 @@ class Tour:
         site.app.config["SESSION_COOKIE_SAMESITE"] = "Odd"  # which werkzeug refuses, with the cookie at hand
         self.ask(token, look)
         site.app.config["SESSION_COOKIE_SAMESITE"] = None
+        site.clock.now = clock_that_fails  # type: ignore[method-assign]  # the tour's own
+        self.ask(token, look)
+        del site.clock.now
         site.kit.user_stamp(stamp_that_fails)
         self.ask(None, login("ann"))
         site.kit._stamp_of = None
@@ -290,6 +293,10 @@ def late() -> Iterator[str]:
     yield "a part"
     session["late"] = 1
     yield "never sent"
+
+
+def clock_that_fails() -> float:
+    raise OSError("There is no time, as the test wanted.")
 
 
 def stamp_that_fails(user: str) -> str:
