@@ -16,6 +16,9 @@ _STORES = {
     "postgresql": "a PostgreSQL database",
     "mysql": "a MySQL database",
     "mariadb": "a MariaDB database",
+    "redis": "Redis",
+    "memcached": "Memcached",
+    "cookie": "your browser, sealed so that nobody can read or change it",
 }
 
 #: What a store can do, in words, by the names of ``Capability``.
@@ -32,12 +35,14 @@ _POWERS = {
 @blueprint.get("/session")
 def show() -> str:
     """Show the session's kind, times and keys. No value, and no token."""
-    store = current_app.extensions["sessionkit"].store
+    is_in_browser = current_app.session_interface.is_client_kind
+    able = () if is_in_browser else current_app.extensions["sessionkit"].store.capabilities
     cookie = current_app.session_interface.get_cookie_name(current_app)
     return render_template(
         "session.html",
         store=_store_in_words(),
-        powers=[_POWERS[power.name] for power in store.capabilities if power.name in _POWERS],
+        is_in_browser=is_in_browser,
+        powers=[_POWERS[power.name] for power in able if power.name in _POWERS],
         cookie=cookie,
         has_cookie=cookie in request.cookies,
         now=current_app.extensions["now"](),
