@@ -49,12 +49,13 @@ class Admission:
         """
         tokens = self._circumstances.tokens[:_TRIED_TOKENS]
         live = [found for token in tokens if (found := self._load(token))]
-        if len(live) > 1:
+        if len({found.key for found in live}) == 1:
+            # Of a sealed session a browser may hold an older cookie too, after a change of its path or domain.
+            return Admitted(max(live, key=lambda found: found.record.seen_at))
+        if live:
             # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
             return Admitted()
-        if live:
-            return Admitted(live[0])
         return Admitted(dead=self._dead, unreadable=self._unreadable)
 
     def kept(self, found: Found, contents: Contents) -> Kept:

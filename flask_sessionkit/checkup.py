@@ -131,7 +131,11 @@ def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding
         yield Finding(
             Mark.NOTE, "SESSIONKIT_ENCRYPT_RECORDS", "Off: who may read the store reads the data of sessions."
         )
-    if Capability.DURABLE not in able:
+    if Capability.DURABLE not in able and site.is_client_kind:
+        yield Finding(
+            Mark.FAULT, name, f"{kind} forgets, and nothing starts with it but debug and testing. Name another."
+        )
+    elif Capability.DURABLE not in able:
         yield Finding(Mark.NOTE, name, f"{kind} forgets: a restart ends sessions.")
     if Capability.SHARED not in able:
         yield Finding(Mark.NOTE, name, f"{kind} is for one machine: servers elsewhere see other sessions.")

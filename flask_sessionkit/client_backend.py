@@ -269,8 +269,9 @@ def _entry(sid: bytes, contents: Contents, seen_at: float, info: bytes) -> Entry
 
 
 def _limited(entry: Entry, contents: Contents) -> Entry:
-    """Return an entry with the limits that a session has now."""
-    return replace(entry, idle=contents.idle, absolute_at=contents.absolute_at)
+    """Return an entry that is kept as long as any cookie of its session may live: older ones may have longer limits."""
+    idle, absolute_at = max(entry.idle, contents.idle), max(entry.absolute_at, contents.absolute_at)
+    return replace(entry, idle=idle, absolute_at=absolute_at)
 
 
 def _entry_of(found: Found) -> Entry | None:

@@ -185,11 +185,12 @@ class SessionKit:
         return site.clock.now() - current.login_at < (site.settings.timeouts.fresh if max_age is None else max_age)
 
     def _make_store(self, settings: Settings, site: Site) -> Store:
-        if "SESSIONKIT_REVOCATION_STORE" in settings.given:
+        named = settings.store if self._store is None else self._store
+        is_meant = isinstance(named, str) and named.lower().startswith("cookie")  # and spelled in another way
+        if "SESSIONKIT_REVOCATION_STORE" in settings.given and not is_meant:
             raise ConfigError(
                 "SESSIONKIT_REVOCATION_STORE is for SESSIONKIT_STORE = 'cookie:' alone. Remove one of the two."
             )
-        named = settings.store if self._store is None else self._store
         return _store_of("file:" if named is None else named, site)
 
     def _roster(self) -> Roster:

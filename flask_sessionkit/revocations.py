@@ -199,13 +199,28 @@ class Revocations:
                 return answer
             standing = standing.swept(now)
             if held is None:
-                # Where two servers seal with different secrets, both make a user's first one in the same place.
-                is_written = self.store.create(self._record(min(owners), standing, now))
+                is_written = self.store.create(self._record(owners[0], standing, now)) and self._is_alone(owners)
             else:
                 is_written = self._replace(held, standing, now) is not None
             if is_written:
                 return answer
         raise _too_contested()
+
+    def _is_alone(self, owners: list[str]) -> bool:
+        """Return whether a user's first standing, which was just made, is the only one.
+
+        Another server that seals with another secret may have made one at the same moment, and sessions may count by it
+        already, so this one leads there.
+        """
+        for owner in owners[1:]:
+            other = self._load(owner)
+            if other is not None and other.standing is not None and other.standing.moved_to is None:
+                mine = self._load(owners[0])
+                while mine is not None and mine.standing is not None and mine.standing.moved_to is None:
+                    led = Standing(secrets.token_bytes(16), moved_to=owner, moves=other.standing.moves)
+                    mine = self._replace(mine, led, self._clock.now()) or self._load(owners[0])
+                return False
+        return True
 
     def _find(self, owners: list[str]) -> Held | None:
         held = next((found for owner in owners if (found := self._load(owner))), None)
@@ -214,12 +229,13 @@ class Revocations:
                 return held
             standing = held.standing
             if standing.moved_to is not None:
-                held = self._followed(standing, standing.moved_to)
+                held = self._followed(held, standing, standing.moved_to)
             elif held.owner == owners[0] or self._is_settled(standing):
                 # Sealed anew, if it was with a secret that is about to be dropped.
                 return held if held.is_current else self._tried(held, standing) or held
             else:
-                moved = replace(standing, moved_to=owners[0], moves=standing.moves + 1, moved_at=self._clock.now())
+                now = self._clock.now()
+                moved = replace(standing, moved_to=owners[0], moves=standing.moves + 1, moved_at=now)
                 if (left := self._tried(held, moved)) is None:
                     left = self._load(held.owner)
                     if left is not None and left.record.version == held.record.version:
@@ -227,21 +243,34 @@ class Revocations:
                 held = left
         raise _too_contested()
 
-    def _followed(self, left: Standing, owner: str) -> Held | None:
+    def _followed(self, left: Held, standing: Standing, owner: str) -> Held | None:
         """Return what lies where a standing was moved to, and finish the move if nobody has.
 
-        Between its two steps, or if a process dies there, whoever comes does the second.
+        Between its steps, or if a process dies there, whoever comes does the next one. What is left behind is emptied
+        at the end: it would else be a backup of which nobody knows.
         """
         there = self._load(owner)
-        if there is not None and (there.standing is None or there.standing.moves >= left.moves):
+        back = there.standing if there is not None else None
+        if there is not None and back is not None and (back.moved_to, back.moves) == (left.owner, standing.moves):
+            # Two first ones were made at once, and each leads to the other. Nothing counts by either of them yet.
+            place = min(left, there, key=lambda held: held.owner)
+            begun = Standing(secrets.token_bytes(16), standing.user, moves=standing.moves)
+            return Held(place.owner, begun, place.record, is_current=True)
+        if there is not None and (there.standing is None or there.standing.moves >= standing.moves):
             return there
+        if there is None and not standing.live and not standing.ended:
+            # What it led to is gone. Nothing is known here, and the next login begins anew in this place.
+            return Held(left.owner, Standing(secrets.token_bytes(16), standing.user), left.record, is_current=True)
         # Nothing, or what an earlier move left behind on its way back.
-        arrived = replace(left, moved_to=None)
+        arrived = replace(standing, moved_to=None)
         if there is None:
             self.store.create(self._record(owner, arrived, self._clock.now()))
         else:
             self._replace(there, arrived, self._clock.now())
-        return self._load(owner)
+        there = self._load(owner)
+        if there is not None:
+            self._tried(left, replace(standing, live={}, ended={}))
+        return there
 
     def _tried(self, held: Held, standing: Standing) -> Held | None:
         """Write what a reader can do without; ``None`` if it was not written."""
