@@ -251,16 +251,17 @@ class Revocations:
         """
         there = self._load(owner)
         back = there.standing if there is not None else None
-        if there is not None and back is not None and (back.moved_to, back.moves) == (left.owner, standing.moves):
+        is_empty = not standing.live and not standing.ended
+        if there is not None and back is not None and is_empty and (back.moved_to, back.live) == (left.owner, {}):
             # Two first ones were made at once, and each leads to the other. Nothing counts by either of them yet.
             place = min(left, there, key=lambda held: held.owner)
             begun = Standing(secrets.token_bytes(16), standing.user, moves=standing.moves)
             return Held(place.owner, begun, place.record, is_current=True)
-        if there is not None and (there.standing is None or there.standing.moves >= standing.moves):
+        if there is not None and (back is None or back.moved_to is None or back.moves >= standing.moves):
             return there
-        if there is None and not standing.live and not standing.ended:
-            # What it led to is gone. Nothing is known here, and the next login begins anew in this place.
-            return Held(left.owner, Standing(secrets.token_bytes(16), standing.user), left.record, is_current=True)
+        if there is None and is_empty:
+            self.store.delete(left.record.key)  # what it led to is gone, so nothing is known, and a login begins anew
+            return None
         # Nothing, or what an earlier move left behind on its way back.
         arrived = replace(standing, moved_to=None)
         if there is None:

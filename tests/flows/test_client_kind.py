@@ -262,6 +262,20 @@ def test_a_logout_deletes_a_cookie_that_cannot_be_opened(site: Site) -> None:
     assert site.ask(token[:-2] + "AA", logout).forgets
 
 
+def test_two_cookies_of_one_session_are_that_session(site: Site) -> None:
+    """As after a change of the cookie's path; of two sessions nobody is trusted (CK-09)."""
+    older = site.token(both(login("ann"), put(a=1)))
+    site.clock.tick(1)
+    newer = site.token(put(a=2), older)
+    other = site.token(login("ann"))
+
+    def come_with(*tokens: str) -> Seen:
+        return site.ask(None, look, headers={"Cookie": "; ".join(f"session={token}" for token in tokens)}).value  # type: ignore[no-any-return]  # of any view
+
+    assert come_with(older, newer) == come_with(newer, older) == Seen("ann", {"a": 2})
+    assert come_with(newer, other) == NOBODY
+
+
 # Times
 
 
@@ -908,6 +922,26 @@ def test_a_move_to_a_new_secret_that_breaks_off_is_gone_on_with(make_site: Calla
     again = after.token(look, token)
 
     assert make_site(SECRET_KEY=NEW).seen(again).user == "ann"
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_what_an_old_name_leads_from_is_no_backup(make_site: Callable[..., Site], is_back: bool) -> None:
+    """What is left behind by a move brings nothing back when that to which it leads is gone."""
+    before = make_site(SECRET_KEY=OLD, SECRET_KEY_FALLBACKS=[NEW])
+    token = before.token(login("ann", remember=True))
+    after = make_site(SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=[OLD])
+    later = after.token(look, token)
+    after.ask(later, logout)
+    inner: Any = pausing(after).inner
+    inner.delete(max(inner._records.values(), key=lambda record: len(record.payload)).key)
+    assert len(inner._records) == 1
+    site = before if is_back else after
+
+    assert site.dead(token, later)
+    again = site.token(login("ann"))
+    assert before.seen(again).user == after.seen(again).user == "ann"
+    assert before.dead(token, later)
+    assert after.dead(token, later)
 
 
 @pytest.mark.parametrize("was_moved", [True, False])

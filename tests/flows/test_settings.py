@@ -112,7 +112,8 @@ def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
         ({"STORE": "cookie:", "REVOCATION_STORE": "None"}, "null in the environment"),
         ({"STORE": "memory:", "REVOCATION_STORE": "file:"}, "is for SESSIONKIT_STORE = 'cookie:' alone"),
         ({"STORE": "memory:", "REVOCATION_STORE": None}, "is for SESSIONKIT_STORE = 'cookie:' alone"),
-        ({"STORE": "cookie://x"}, "and nothing behind it"),
+        ({"STORE": "cookie://x", "REVOCATION_STORE": "file:"}, "and nothing behind it"),
+        ({"STORE": "cookie", "REVOCATION_STORE": None}, "and nothing behind it"),
     ],
     ids=str,
 )

@@ -119,6 +119,12 @@ def test_sessions_in_browsers_are_told_what_they_are_not_for() -> None:
     assert "ok    SESSIONKIT_REVOCATION_STORE: Shared answers a read; a write was not tried." in told.output
 
 
+def test_what_a_deployment_would_not_start_with_is_a_fault_in_testing_too() -> None:
+    told = checked(shop(TESTING=True, SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE="memory:"))
+
+    assert "fault SESSIONKIT_REVOCATION_STORE: MemoryStore forgets" in told.output
+
+
 def test_it_can_be_read_by_programs() -> None:
     app = shop("app", store=Shared(MemoryStore()))
 
