@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace as recorded
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,13 +15,13 @@ from .clock import settled, touch_is_due
 from .contents import Contents, Kind
 from .device import Device
 from .errors import SessionKitError, StoreError
+from .layout import Layout
 from .reasons import Reason
 from .record import Outcome, Record
 from .revocations import Entry, Held, Revocations, Standing
 from .sealing import OVERHEAD_ENCRYPTED, KeyRing
 from .tokens import is_sealed
 
-_FORMAT: Final = b"\x01"
 #: Characters that nobody's session leaves free, so that a full cart keeps nobody from signing in: for a user id and a
 #: stamp of 64 bytes each, times and ids.
 _FOR_A_LOGIN: Final = 360
@@ -79,8 +78,11 @@ class ClientBackend:
         :raises StoreError: it is a user's, and the revocation store cannot answer.
         """
         found = self._opened(token)
-        if found.contents is None or found.contents.user is None or self.revocations is None:
+        if found.contents is None or found.contents.user is None:
             return found
+        if self.revocations is None:
+            # One that was noted where nobody can look any more may have ended there.
+            return found if found.generation is None else replace(found, contents=_buried(None, 0.0))
         held = self.revocations.look(found.contents.user)
         refused = _refusal(held.standing if held else None, found, found.contents)
         return replace(found, held=held) if refused is None else replace(found, contents=refused)
@@ -95,7 +97,7 @@ class ClientBackend:
         return touch_is_due(entry.seen_at, now, touch_every) or entry != _limited(entry, found.contents)
 
     def touch(self, found: Found, *, now: float, touch_every: float) -> Found:
-        """Return a session as seen now; the browser has to be told."""
+        """Return a session as seen now, which the browser has to be told; as it is, if only its entry was due."""
         entry, held = _entry_of(found), _own(found).held
         if self.revocations and held and held.standing and entry and found.contents:
             entry = _limited(replace(entry, seen_at=max(settled(entry.seen_at, now), now)), found.contents)
@@ -103,6 +105,8 @@ class ClientBackend:
             # The cookie says when it was seen; the list of devices does without, where the store takes no writes.
             with suppress(StoreError):
                 held = self.revocations.note(held, seen)
+        if not touch_is_due(found.record.seen_at, now, touch_every):
+            return replace(found, held=held)
         # A slow response may arrive after that of a login, and would put the old cookie back in its place.
         can_wait = found.token is not None and now - found.record.seen_at < found.record.idle / 2
         return replace(found, token=None, record=recorded(found.record, seen_at=now), can_wait=can_wait, held=held)
@@ -216,13 +220,13 @@ class ClientBackend:
         if found.token is not None or not isinstance(found, Unsealed) or found.contents is None:
             return found.token
         return self._ring.seal_cookie(
-            _encoded(_Sealed(found.record.seen_at, found.sid, found.generation, found.contents))
+            _layout.encode(_Sealed(found.record.seen_at, found.sid, found.generation, found.contents))
         )
 
     def _opened(self, token: str) -> Unsealed:
         # Here alone a variable holds what can be read, and nothing that can fail is called beside it.
         opened = self._ring.open_cookie(token)
-        sealed = None if opened is None else _decoded(opened[0])
+        sealed = None if opened is None else _layout.decode(opened[0])
         if opened is None or sealed is None:
             return Unsealed("", token, None, _NOTHING)
         # What an older secret sealed is sealed again, and sent.
@@ -242,7 +246,7 @@ class ClientBackend:
         self.revocations.change(contents.user, relimit, held=own.held)
 
     def _check_size(self, sealed: _Sealed) -> None:
-        size = -(-4 * (len(_encoded(sealed)) + OVERHEAD_ENCRYPTED) // 3)
+        size = -(-4 * (len(_layout.encode(sealed)) + OVERHEAD_ENCRYPTED) // 3)
         room = self._room - (_FOR_A_LOGIN if sealed.contents.user is None else 0)
         if size > room:
             raise too_large(
@@ -277,19 +281,6 @@ def _limited(entry: Entry, contents: Contents) -> Entry:
 def _entry_of(found: Found) -> Entry | None:
     held = _own(found).held
     return held.standing.live.get(found.contents.lineage) if held and held.standing and found.contents else None
-
-
-def _encoded(sealed: _Sealed) -> bytes:
-    return _FORMAT + _encoder.encode(sealed)
-
-
-def _decoded(plaintext: bytes) -> _Sealed | None:
-    if plaintext[:1] != _FORMAT:
-        return None
-    try:
-        return _decoder.decode(memoryview(plaintext)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _unsealed(sealed: _Sealed, generation: bytes | None, *, token: str | None = None) -> Unsealed:
@@ -348,5 +339,4 @@ def _buried(reason: Reason | None, at: float) -> Contents:
 
 
 _NOTHING: Final = Record("", b"", 0.0, 0.0, 0.0, 0.0, None, b"", b"")
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Sealed)
+_layout = Layout(_Sealed, version=b"\x01")

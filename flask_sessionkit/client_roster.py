@@ -66,7 +66,7 @@ class ClientRoster:
                 return None, None
             return standing.without({lineage: Reason.REVOKED}, now=self._clock.now()), standing.user
 
-        user = known.change_at([owner], end_one)
+        user = known.change_at([owner], end_one, stays=True)
         return 0 if user is None else self._told(1, user)
 
     def revoke_user(self, user_id: str, *, except_key: str | None = None) -> int:

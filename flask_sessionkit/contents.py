@@ -6,10 +6,8 @@ from enum import IntEnum
 
 import msgspec
 
+from .layout import Layout
 from .reasons import Reason
-
-#: Names the layout below. Another layout takes another byte; what is stored never changes its form.
-_FORMAT = b"\x01"
 
 
 class Kind(IntEnum):
@@ -60,18 +58,12 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
 
     def encode(self) -> bytes:
         """Return the bytes to seal."""
-        return _FORMAT + _encoder.encode(self)
+        return _layout.encode(self)
 
     @classmethod
     def decode(cls, payload: bytes) -> Contents | None:
         """Return what ``encode`` was given, or ``None`` for a layout that this version does not know."""
-        if payload[:1] != _FORMAT:
-            return None
-        try:
-            return _decoder.decode(memoryview(payload)[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        return _layout.decode(payload)
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Contents)
+_layout = Layout(Contents, version=b"\x01")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-_FORMAT = b"\x01"
+from .layout import Layout
+
 _USER_AGENT = 200
 #: The longest text of an IPv6 address (POSIX, INET6_ADDRSTRLEN, without its NUL).
 _ADDRESS = 45
@@ -26,7 +27,7 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
 
     def encode(self) -> bytes:
         """Return at most 1 KiB."""
-        return _FORMAT + _encoder.encode(
+        return _layout.encode(
             Device(
                 self.lineage,
                 self.login_at,
@@ -38,16 +39,10 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def decode(cls, info: bytes) -> Device | None:
         """Return what ``encode`` was given, or ``None`` for anything else."""
-        if info[:1] != _FORMAT:
-            return None
-        try:
-            return _decoder.decode(memoryview(info)[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        return _layout.decode(info)
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Device)
+_layout = Layout(Device, version=b"\x01")
 
 
 def _printable(text: str, length: int) -> str:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flask_sessionkit")
 
+#: Names of a cookie whose keys are kept.
+_MOST_NAMES = 16
 #: Seconds until a client may ask again when the store could not answer.
 RETRY_AFTER = 5
 
@@ -65,7 +67,8 @@ class SessionKitInterface(CookiePolicy):
         self.clock = clock
         self._stamp_of = stamp_of
         self.is_client_kind = is_client_kind
-        self._keyed: tuple[_Named, KeyRing, Backend] | None = None
+        #: By the cookie's name, which some applications choose by the request.
+        self._keyed: dict[str, tuple[_Named, KeyRing, Backend]] = {}
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -109,19 +112,23 @@ class SessionKitInterface(CookiePolicy):
             is_strict,
             self.cookie_settings(app) if self.is_client_kind else None,
         )
-        if self._keyed is None and (late := set_too_late(self.settings, app.config)):
+        if not self._keyed and (late := set_too_late(self.settings, app.config)):
             _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
-        if self._keyed is None or self._keyed[0] != named:
+        name = self.get_cookie_name(app) if self.is_client_kind else ""
+        keyed = self._keyed.get(name)
+        if keyed is None or keyed[0] != named:
             secrets, problems = fit_secrets(
                 app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=not is_strict
             )
             if problems:
                 raise ConfigError("\n".join(problems))
-            ring = KeyRing(secrets, app_id=self.settings.app_id, cookie_name=self.get_cookie_name(app))
-            self._keyed = (named, ring, self._backend(app, ring))
-            if is_strict:
+            ring = KeyRing(secrets, app_id=self.settings.app_id, cookie_name=name)
+            if is_strict and not self._keyed:
                 self._advise()
-        return self._keyed
+            if len(self._keyed) >= _MOST_NAMES:
+                self._keyed.clear()
+            self._keyed[name] = keyed = (named, ring, self._backend(app, ring))
+        return keyed
 
     def _backend(self, app: Flask, ring: KeyRing) -> Backend:
         if self.is_client_kind or self.store is None:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, TypeVar
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from .clock import CLOCK_SKEW, Clock
 from .errors import StoreError
+from .layout import Layout
 from .reasons import Reason
 from .record import Outcome, Record
 from .sealing import KeyRing
@@ -22,10 +22,10 @@ from .stores.base import Store
 
 T = TypeVar("T")
 
-_FORMAT: Final = b"\x01"
 _LABEL: Final = b"flask_sessionkit/revocations/1\x00"
-#: Sessions of one user that are known at once: half a megabyte at the worst. The oldest logins beyond end.
-_MOST: Final = 1000
+#: Sessions of one user that are known at once, and of those that ended: about 100 KB, since each look reads them. The
+#: oldest logins beyond end.
+_MOST: Final = 200
 #: Attempts at a compare-and-swap. Each that fails is another's success, so this many logins of one user at once.
 _ATTEMPTS: Final = 64
 _LONGEST_PAUSE: Final = 0.02
@@ -176,12 +176,14 @@ class Revocations:
         fn: Callable[[Standing], tuple[Standing | None, T]],
         *,
         user: str = "",
+        stays: bool = False,
         held: Held | None = None,
     ) -> T:
         """Change what is known of a user's sessions, at once, and return what ``fn`` does.
 
         :param owners: the user's names, the current secret's first.
         :param user: for a standing that is not there yet.
+        :param stays: leave it where it lies, since the first name may be an old one.
         :param held: what was read a moment ago; spares a trip where nobody came between.
         :param fn: takes what is known, and returns what shall be (``None`` to leave it) and an answer. It runs again
             where others came between.
@@ -192,7 +194,7 @@ class Revocations:
                 self._clock.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.001 * attempt)))  # noqa: S311  # no secret
             now = self._clock.now()
             if held is None or attempt:
-                held = self._find(owners)
+                held = self._find(owners, stays=stays)
             known = (held and held.standing) or Standing(secrets.token_bytes(16), user)
             standing, answer = fn(known)
             if standing is None:
@@ -222,7 +224,7 @@ class Revocations:
                 return False
         return True
 
-    def _find(self, owners: list[str]) -> Held | None:
+    def _find(self, owners: list[str], *, stays: bool = False) -> Held | None:
         held = next((found for owner in owners if (found := self._load(owner))), None)
         for _ in range(_ATTEMPTS):
             if held is None or held.standing is None:
@@ -230,7 +232,7 @@ class Revocations:
             standing = held.standing
             if standing.moved_to is not None:
                 held = self._followed(held, standing, standing.moved_to)
-            elif held.owner == owners[0] or self._is_settled(standing):
+            elif stays or held.owner == owners[0] or self._is_settled(standing):
                 # Sealed anew, if it was with a secret that is about to be dropped.
                 return held if held.is_current else self._tried(held, standing) or held
             else:
@@ -290,7 +292,7 @@ class Revocations:
         opened = self._ring.open_revocations(record.payload, key=key)
         if opened is None:
             return Held(owner, None, record, is_current=False)
-        return Held(owner, _decoded(opened[0]), record, is_current=opened[1])
+        return Held(owner, _layout.decode(opened[0]), record, is_current=opened[1])
 
     def _replace(self, held: Held, standing: Standing, now: float) -> Held | None:
         """Write a standing in the place of the one that was read, and return it; ``None`` if others came between."""
@@ -306,7 +308,7 @@ class Revocations:
         absolute_at = standing.lasts_until(now)
         return Record(
             key=key,
-            payload=self._ring.seal_revocations(_FORMAT + _encoder.encode(standing), key=key),
+            payload=self._ring.seal_revocations(_layout.encode(standing), key=key),
             created_at=now,
             seen_at=now,
             idle=absolute_at - now,
@@ -322,18 +324,8 @@ def _key_of(owner: str) -> str:
     return hashlib.sha256(_LABEL + owner.encode()).hexdigest()
 
 
-def _decoded(payload: bytes) -> Standing | None:
-    if payload[:1] != _FORMAT:
-        return None
-    try:
-        return _decoder.decode(memoryview(payload)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def _too_contested() -> StoreError:
     return StoreError("Others kept changing what is known of a user's sessions. Send the request again.")
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Standing)
+_layout = Layout(Standing, version=b"\x01")

@@ -23,6 +23,7 @@ FLOORS = {
     "tokens": 0,
     "clock": 0,
     "errors": 0,
+    "layout": 0,
     "signals": 0,
     "reasons": 0,
     "codec": 0,

@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_nothing_is_decrypted_or_parsed_before_the_mac_holds(
     site: Site, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touched: list[str] = []
-    real_cipher, real_parser = sealing._aesgcm(), client_backend._decoded
+    real_cipher, real_parser = sealing._aesgcm(), client_backend._layout
 
     class Watched:
         def __init__(self, key: bytes) -> None:
@@ -157,7 +158,13 @@ def test_nothing_is_decrypted_or_parsed_before_the_mac_holds(
             return bytes(self._real.decrypt(*args))
 
     monkeypatch.setattr(sealing, "_aesgcm", lambda: Watched)
-    monkeypatch.setattr(client_backend, "_decoded", lambda data: touched.append("parsed") or real_parser(data))
+    monkeypatch.setattr(
+        client_backend,
+        "_layout",
+        SimpleNamespace(
+            encode=real_parser.encode, decode=lambda data: touched.append("parsed") or real_parser.decode(data)
+        ),
+    )
     sealed = raw(token)
     wrong = [sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in range(0, len(sealed), 3)]
 

@@ -83,13 +83,11 @@ PARSERS = {
     "contents": Parser(Contents.decode, CONTENTS.encode(), (Contents, type(None))),
     "device": Parser(Device.decode, Device(b"l" * 16, NOW, "Firefox", "192.0.2.7").encode(), (Device, type(None))),
     "client_backend": Parser(
-        client_backend._decoded,
-        client_backend._encoded(client_backend._Sealed(NOW, b"s" * 16, b"g" * 16, CONTENTS)),
+        client_backend._layout.decode,
+        client_backend._layout.encode(client_backend._Sealed(NOW, b"s" * 16, b"g" * 16, CONTENTS)),
         (client_backend._Sealed, type(None)),
     ),
-    "revocations": Parser(
-        revocations._decoded, revocations._FORMAT + msgspec.msgpack.encode(STANDING), (Standing, type(None))
-    ),
+    "revocations": Parser(revocations._layout.decode, revocations._layout.encode(STANDING), (Standing, type(None))),
     "memcached": Parser(lambda value: memcached._parsed(KEY, value), memcached._packed(RECORD), (Record, type(None))),
     "memcached's index": Parser(memcached._entries, memcached._ENTRY.pack(bytes(32), NOW) * 3, (dict,)),
     "redis": Parser(unpacked_from_redis, redis._packed(RECORD), (Record, type(None))),
@@ -261,7 +259,7 @@ def test_values_within_values_without_end_are_none() -> None:
 def test_times_that_are_none_are_judged_without_an_error(odd: float) -> None:
     """Only our own seal could bear them; what they say is then believed, but nothing is computed that raises."""
     contents = Contents(Kind.LIVE, odd, odd, odd, b"l" * 16, login_at=odd)
-    token = RING.seal_cookie(client_backend._encoded(client_backend._Sealed(odd, b"s" * 16, None, contents)))
+    token = RING.seal_cookie(client_backend._layout.encode(client_backend._Sealed(odd, b"s" * 16, None, contents)))
 
     found = ClientBackend(RING, None, room=3000).load(token, now=NOW, touch_every=60.0, touch_within=900.0)
 
