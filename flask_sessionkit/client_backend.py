@@ -32,12 +32,12 @@ _GENERATION: Final = bytes(16)
 class _Sealed(Struct, frozen=True, array_like=True):
     """What lies inside of a token.
 
-    :param sid: 16 random bytes, others after each login and renewal.
+    :param edition: 16 random bytes, others after each login and renewal.
     :param generation: of the user's standing; ``None`` where nobody is bound or nothing is kept of users.
     """
 
     seen_at: float
-    sid: bytes
+    edition: bytes
     generation: bytes | None
     contents: Contents
 
@@ -51,7 +51,7 @@ class Unsealed(Found, frozen=True):
     :param held: what was known of the user's sessions when it was loaded.
     """
 
-    sid: bytes = b""
+    edition: bytes = b""
     generation: bytes | None = None
     held: Held | None = None
 
@@ -123,14 +123,14 @@ class ClientBackend:
         :raises SessionTooLarge: it does not fit into a cookie. Nothing was noted.
         :raises StoreError: it is a user's, and the revocation store cannot answer.
         """
-        sid = secrets.token_bytes(16)
+        edition = secrets.token_bytes(16)
         generation = _GENERATION if contents.user is not None and self.revocations is not None else None
         if isinstance(renewed_from, Unsealed):
             generation = renewed_from.generation
-        sealed = _Sealed(seen_at, sid, generation, contents)
+        sealed = _Sealed(seen_at, edition, generation, contents)
         self._check_size(sealed)
         if renewed_from is None and contents.user is not None and self.revocations is not None:
-            entry = _entry(sid, contents, seen_at, info)
+            entry = _entry(edition, contents, seen_at, info)
 
             def sign_in(standing: Standing) -> tuple[Standing, bytes]:
                 return standing.with_live(contents.lineage, entry), standing.generation
@@ -145,7 +145,7 @@ class ClientBackend:
         """
         own = _own(found)
         seen = found.record.seen_at if seen_at is None else max(seen_at, found.record.seen_at)
-        sealed = _Sealed(seen, own.sid, own.generation, contents)
+        sealed = _Sealed(seen, own.edition, own.generation, contents)
         self._check_size(sealed)
         before = found.contents
         if before and (contents.idle, contents.absolute_at) != (before.idle, before.absolute_at):
@@ -181,14 +181,14 @@ class ClientBackend:
         later = goes_on_as.contents if goes_on_as else None
         if goes_on_as is None or later is None or contents is None or contents.user is None or self.revocations is None:
             return self.end(found, reason, now=now)
-        sid = _own(goes_on_as).sid
+        edition = _own(goes_on_as).edition
 
         def renew(standing: Standing) -> tuple[Standing | None, Contents | None]:
             refused = _refusal(standing, found, contents)
             if refused is not None:
                 return None, refused
             entry = _limited(standing.live[contents.lineage], later)
-            return standing.with_live(contents.lineage, replace(entry, sid=sid, renewed_at=now)), None
+            return standing.with_live(contents.lineage, replace(entry, edition=edition, renewed_at=now)), None
 
         dead = self.revocations.change(contents.user, renew, held=_own(found).held)
         return Update(Outcome.OK) if dead is None else Update(Outcome.CONFLICT, replace(found, contents=dead))
@@ -205,7 +205,7 @@ class ClientBackend:
 
         def take_back(standing: Standing) -> tuple[Standing | None, bool]:
             entry = standing.live.get(contents.lineage)
-            if entry is None or entry.sid != own.sid:
+            if entry is None or entry.edition != own.edition:
                 return None, False
             return standing.without({contents.lineage: Reason.REPLACED}, now=found.record.seen_at), True
 
@@ -220,7 +220,7 @@ class ClientBackend:
         if found.token is not None or not isinstance(found, Unsealed) or found.contents is None:
             return found.token
         return self._ring.seal_cookie(
-            _layout.encode(_Sealed(found.record.seen_at, found.sid, found.generation, found.contents))
+            _layout.encode(_Sealed(found.record.seen_at, found.edition, found.generation, found.contents))
         )
 
     def _opened(self, token: str) -> Unsealed:
@@ -257,10 +257,10 @@ class ClientBackend:
             )
 
 
-def _entry(sid: bytes, contents: Contents, seen_at: float, info: bytes) -> Entry:
+def _entry(edition: bytes, contents: Contents, seen_at: float, info: bytes) -> Entry:
     device = Device.decode(info) or Device(b"", None, "", "")
     return Entry(
-        sid=sid,
+        edition=edition,
         created_at=contents.created_at,
         login_at=contents.login_at,
         seen_at=seen_at,
@@ -284,9 +284,9 @@ def _entry_of(found: Found) -> Entry | None:
 
 
 def _unsealed(sealed: _Sealed, generation: bytes | None, *, token: str | None = None) -> Unsealed:
-    key, contents = sealed.sid.hex(), sealed.contents
+    key, contents = sealed.edition.hex(), sealed.contents
     record = _record(key, contents, sealed.seen_at)
-    return Unsealed(key, token, contents, record, sid=sealed.sid, generation=generation)
+    return Unsealed(key, token, contents, record, edition=sealed.edition, generation=generation)
 
 
 def _record(key: str, contents: Contents, seen_at: float) -> Record:
@@ -319,7 +319,7 @@ def _refusal(standing: Standing | None, found: Found, contents: Contents) -> Con
     entry = standing.live.get(contents.lineage)
     if entry is None:
         return _dead(standing, contents.lineage)
-    return None if entry.sid == own.sid else _buried(Reason.REPLACED, entry.renewed_at)
+    return None if entry.edition == own.edition else _buried(Reason.REPLACED, entry.renewed_at)
 
 
 def _dead(standing: Standing, lineage: bytes) -> Contents:

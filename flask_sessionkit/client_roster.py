@@ -47,7 +47,7 @@ class ClientRoster:
                 expires_at=entry.expires_at,
                 user_agent=entry.user_agent,
                 address=entry.address,
-                current=entry.sid.hex() == current_key,
+                current=entry.edition.hex() == current_key,
             )
             for lineage, entry in (held.standing.live.items() if held and held.standing else ())
             if now < entry.expires_at
@@ -74,7 +74,7 @@ class ClientRoster:
 
         def end_all(standing: Standing) -> tuple[Standing | None, int]:
             ended = {
-                lineage: Reason.REVOKED for lineage, entry in standing.live.items() if entry.sid.hex() != except_key
+                lineage: Reason.REVOKED for lineage, entry in standing.live.items() if entry.edition.hex() != except_key
             }
             if not ended:
                 return None, 0

@@ -37,12 +37,12 @@ _MOVED_FOR: Final = 3600.0
 class Entry(Struct, frozen=True, array_like=True):
     """One session that counts. Moments in Unix seconds, ``idle`` in seconds.
 
-    :param sid: 16 random bytes; a cookie that holds others was renewed since.
+    :param edition: 16 random bytes; a cookie that holds others was renewed since.
     :param seen_at: the last activity that was noted; a cookie may know of later one.
-    :param renewed_at: when it got its ``sid``.
+    :param renewed_at: when it got its ``edition``.
     """
 
-    sid: bytes
+    edition: bytes
     created_at: float
     login_at: float | None
     seen_at: float
