@@ -63,7 +63,7 @@ assert_type(kit.sessions_of(1)[0].login_at, "float | None")
 assert_type(kit.revoke("handle", user_id=1), int)
 assert_type(kit.revoke_user("1", keep_current=True), int)
 assert_type(kit.purge(batch=10, on_batch=print), int)
-assert_type(kit.store, Store)
+assert_type(kit.store, Store | None)
 assert_type(kit.is_fresh(60), bool)
 
 # Views keep their parameters and, but where somebody may be sent away, what they return.
