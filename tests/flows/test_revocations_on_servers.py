@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from flow_site import NOBODY, Seen, Site, both, login, logout, look, put, renew, still
-from flow_stores import keys_in, open_store, prepare
-from servers import Proxy
+from flow_stores import keys_in, note_server, open_store, prepare
+from servers import PostgreSQLServer, Proxy, RedisServer
 
 from flask_sessionkit import logout_user
 from flask_sessionkit.clock import SystemClock
@@ -76,6 +76,27 @@ def test_a_store_that_cannot_answer_is_a_503_and_the_next_request_works(site: Si
     assert site.seen(nobodys) == Seen(None, {"v": 1})
     wire.mode = "pass"
     assert site.seen(user).user == "ann"
+
+
+def test_a_server_that_is_stopped_is_a_503_until_it_is_back(kind: str, tmp_path: Path) -> None:
+    """TR-12: what it had noted before is there afterwards, as both write to the disk first."""
+    servers: dict[str, Callable[[], Any]] = {
+        "redis": lambda: RedisServer("--appendonly", "yes", "--appendfsync", "always"),
+        "postgresql": lambda: PostgreSQLServer("-c", "fsync=on", "-c", "synchronous_commit=on"),
+    }
+    with servers[kind]() as server:
+        note_server(server, tmp_path)
+        site = Site(open_store(kind, tmp_path, timeout=0.5), FrozenClock(), in_cookies=True)
+        user, ended = site.token(login("ann")), site.token(login("ann"))
+        site.ask(ended, logout)
+
+        server.kill()
+        assert site.ask(user, look, status=503).says_nothing
+        assert site.ask(ended, look, status=503).says_nothing
+        server.start()
+
+        assert site.seen(user).user == "ann"
+        assert site.dead(ended)
 
 
 def test_a_store_that_was_emptied_or_set_back_opens_nothing_that_was_not_live_then(site: Site) -> None:
