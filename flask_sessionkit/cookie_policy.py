@@ -43,7 +43,7 @@ def cookie_faults(config: Mapping[str, Any], *, is_secure: bool) -> list[str]:
     :param is_secure: ``SESSIONKIT_SECURE_COOKIE``.
     """
     name, samesite = str(config["SESSION_COOKIE_NAME"]), config["SESSION_COOKIE_SAMESITE"]
-    is_hardened = is_secure
+    is_hidden = is_secure or bool(config["SESSION_COOKIE_HTTPONLY"])
     is_secure = is_secure or bool(config["SESSION_COOKIE_SECURE"])
     faults = []
     if name.lower().startswith(_OF_ONE_HOST) and (
@@ -55,7 +55,7 @@ def cookie_faults(config: Mapping[str, Any], *, is_secure: bool) -> list[str]:
         )
     if name.lower().startswith(_PREFIXES) and not is_secure:
         faults.append(f"SESSION_COOKIE_NAME {name!r} needs a secure cookie. Set SESSIONKIT_SECURE_COOKIE = True.")
-    if name.lower().startswith(_HIDDEN) and not (is_hardened or config["SESSION_COOKIE_HTTPONLY"]):
+    if name.lower().startswith(_HIDDEN) and not is_hidden:
         faults.append(f"SESSION_COOKIE_NAME {name!r} needs SESSION_COOKIE_HTTPONLY = True, which is Flask's default.")
     if samesite is not None and str(samesite).lower() not in ("lax", "strict", "none"):
         faults.append(f"SESSION_COOKIE_SAMESITE must be 'Lax', 'Strict' or 'None', not {samesite!r}.")
@@ -131,7 +131,7 @@ class CookiePolicy(SessionInterface):
 
     def note_sent(self, app: Flask) -> None:
         """Remember what the cookie looked like, and advise if browsers will drop it."""
-        self._sent_under = _cookie_settings(app.config)
+        self._sent_under = self.cookie_settings(app)
         self._tell_of_http(app)
 
     def is_outdated(self, app: Flask) -> bool:
@@ -140,7 +140,7 @@ class CookiePolicy(SessionInterface):
         Flask sends its cookie with every change, which carries changed settings to the browser. Ours has nothing else
         to tell, and could arrive after the newer one of a login: it goes only where the settings did change.
         """
-        return self._sent_under not in (None, _cookie_settings(app.config))
+        return self._sent_under not in (None, self.cookie_settings(app))
 
     def _tell_of_http(self, app: Flask) -> None:
         if self._has_told_of_http or not self._is_hardened(app) or not request or request.is_secure:

@@ -14,10 +14,10 @@ from .tokens import Token
 def tokens_in(header: str, *, named: str, could_be: Callable[[str], bool]) -> list[Token]:
     """Return the different tokens that a request's ``Cookie`` header carries under a name.
 
-    :param could_be: tells what can be a token.
-
     Names are compared byte for byte: a parser that trims Unicode spaces or decodes escapes lets a sibling host
     past the browser's rules for ``__Host-``. What cannot be a token is dropped here and reaches no store.
+
+    :param could_be: tells what can be a token.
     """
     found: dict[Token, None] = {}  # in their order; a list is slow for the thousand that fit into a header
     for pair in header.split(";"):
@@ -27,6 +27,7 @@ def tokens_in(header: str, *, named: str, could_be: Callable[[str], bool]) -> li
     return list(found)
 
 
+#: Bytes of a whole ``Set-Cookie`` line; ``Cookie.room`` says why.
 _LONGEST_HEADER = 3800
 
 
