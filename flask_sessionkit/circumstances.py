@@ -40,6 +40,7 @@ class Circumstances(Struct, frozen=True):
 
     :param tokens: well-formed and different, as the client sent them.
     :param sender: of signals.
+    :param opened_at: when the request began, in Unix seconds; its first look at the session may come much later.
     :param permanent_idle: seconds; the idle limit of permanent sessions.
     :param is_passive: the request does not count as activity.
     :param csrf_key: the key of the session that holds Flask-WTF's token.
@@ -50,6 +51,7 @@ class Circumstances(Struct, frozen=True):
     rules: Rules
     tokens: Sequence[str]
     sender: object
+    opened_at: float
     permanent_idle: float
     is_passive: bool
     csrf_key: str

@@ -74,7 +74,7 @@ class SessionKitInterface(CookiePolicy):
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
         if not app.secret_key:
             return None
-        return Session(partial(self._visit, app, request))
+        return Session(partial(self._visit, app, request, self.clock.now()))
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Carry out what the request did to its session, and tell the browser."""
@@ -163,7 +163,7 @@ class SessionKitInterface(CookiePolicy):
                 "error. Register @kit.user_stamp."
             )
 
-    def _visit(self, app: Flask, request: Request) -> Visit:
+    def _visit(self, app: Flask, request: Request, opened_at: float) -> Visit:
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
         backend = self.backend(app)
@@ -174,6 +174,7 @@ class SessionKitInterface(CookiePolicy):
                 rules=Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
                 tokens=self._tokens(app, request, backend),
                 sender=app,
+                opened_at=opened_at,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
                 is_passive=getattr(view, PASSIVE, False),
                 csrf_key=csrf_field,

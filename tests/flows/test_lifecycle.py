@@ -79,6 +79,19 @@ def test_a_view_that_does_not_look_costs_no_call(site: Site) -> None:
     assert costs(site, token, still) == {}
 
 
+def test_the_moment_that_a_request_opened_is_known_at_its_first_look(site: Site) -> None:
+    """Which token was the newest when the client sent it goes by that moment."""
+
+    def look_late() -> Any:
+        site.clock.tick(40)
+        assert session.get("cart") is None
+        return session.visit._circumstances.opened_at  # type: ignore[attr-defined]  # the object behind the proxy
+
+    opened_at = site.clock.now()
+
+    assert site.ask(None, look_late).value == opened_at
+
+
 @pytest.mark.requirement("ID-03", "IN-01")
 @pytest.mark.parametrize("token", [None, "", "not-a-token", "A" * 42, "A" * 44, "A" * 42 + "B", "../" * 14 + "A"])
 def test_what_cannot_be_a_token_costs_no_call(site: Site, token: str | None) -> None:
