@@ -10,59 +10,29 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
-from servers import RedisServer
+from servers import RedisServer, lacking
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
-CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).parents[2]
 PASSWORD = "tea-time"
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 860}
 #: Seconds that the server may take to start, on a machine with much else to do.
 PATIENCE = 30.0
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-
-def missing(what: str) -> NoReturn:
-    if os.environ.get("SESSIONKIT_REQUIRE") == "all":
-        pytest.fail(f"needs {what}")
-    pytest.skip(f"needs {what}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("Playwright for Python: pip install playwright")
-    if not CHROMIUM.exists():
-        missing("Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=QUIET,
-            # People's browsers keep the page they leave, and the back button shows it as it was.
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=["debug", "deployed"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a shop as one develops it, and of one with the cookies of a deployment."""
     if find_spec("flask_wtf") is None:
-        missing("Flask-WTF: pip install flask-wtf")
+        lacking("needs Flask-WTF: pip install flask-wtf")
     options = ["--debug"] if request.param == "debug" else []
     with served(tmp_path_factory.mktemp("instance"), options, ["--no-reload"] if options else []) as address:
         yield address
