@@ -34,7 +34,7 @@ class ClientRoster:
         self._clock = clock
         self._tell = tell
 
-    def sessions_of(self, user_id: str, *, current_key: str | None = None) -> list[SessionInfo]:
+    def sessions_of(self, user_id: str, *, current: bytes | None = None) -> list[SessionInfo]:
         """Return a user's live sessions, the latest login first; see ``Roster``."""
         held, now = self._revocations().look(user_id), self._clock.now()
         owner = self._ring.owners(user_id)[0]
@@ -47,14 +47,14 @@ class ClientRoster:
                 expires_at=entry.expires_at,
                 user_agent=entry.user_agent,
                 address=entry.address,
-                current=entry.edition.hex() == current_key,
+                current=lineage == current,
             )
             for lineage, entry in (held.standing.live.items() if held and held.standing else ())
             if now < entry.expires_at
         ]
         return sorted(rows, key=lambda row: row.login_at or row.created_at, reverse=True)
 
-    def revoke(self, handle: str, *, user_id: str | None = None) -> int:
+    def revoke(self, handle: str, *, user_id: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End the session that a handle names; see ``Roster``."""
         known = self._revocations()
         owner, lineage = parts_of(handle)
@@ -64,28 +64,26 @@ class ClientRoster:
         def end_one(standing: Standing) -> tuple[Standing | None, str | None]:
             if lineage not in standing.live:
                 return None, None
-            return standing.without({lineage: Reason.REVOKED}, now=self._clock.now()), standing.user
+            return standing.without({lineage: reason}, now=self._clock.now()), standing.user
 
         user = known.change_at([owner], end_one, stays=True)
-        return 0 if user is None else self._told(1, user)
+        return 0 if user is None else self._told(1, reason, user)
 
-    def revoke_user(self, user_id: str, *, except_key: str | None = None) -> int:
+    def revoke_user(self, user_id: str, *, spared: bytes | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End all of a user's sessions that were signed in by now; see ``Roster``. One that is made after it stays."""
 
         def end_all(standing: Standing) -> tuple[Standing | None, int]:
-            ended = {
-                lineage: Reason.REVOKED for lineage, entry in standing.live.items() if entry.edition.hex() != except_key
-            }
+            ended = {lineage: reason for lineage in standing.live if lineage != spared}
             if not ended:
                 return None, 0
             left = standing.without(ended, now=self._clock.now())
             return left if left.live else replace(left, generation=secrets.token_bytes(16)), len(ended)
 
-        return self._told(self._revocations().change(user_id, end_all), user_id)
+        return self._told(self._revocations().change(user_id, end_all), reason, user_id)
 
-    def _told(self, count: int, user_id: str) -> int:
+    def _told(self, count: int, reason: Reason, user_id: str) -> int:
         for _ in range(count):
-            self._tell(Reason.REVOKED, user_id)
+            self._tell(reason, user_id)
         return count
 
     def _revocations(self) -> Revocations:

@@ -19,6 +19,7 @@ from .cookie_policy import cookie_faults
 from .errors import ConfigError, SessionKitError, StoreError
 from .identity import as_user_id
 from .interface import RETRY_AFTER, SessionKitInterface
+from .reasons import Reason
 from .roster import Roster, SessionInfo
 from .secret_keys import fit_secrets
 from .store_urls import Site, make_store, store_of_client
@@ -110,36 +111,44 @@ class SessionKit:
         :raises SessionKitError: the store keeps no index.
         :raises StoreError: the store cannot answer.
         """
-        return self._roster().sessions_of(as_user_id(user_id), current_key=_current_key())
+        return self._roster().sessions_of(as_user_id(user_id), current=_current_lineage())
 
-    def revoke(self, handle: str, *, user_id: str | int | None = None) -> int:
+    def revoke(self, handle: str, *, user_id: str | int | None = None, reason: str = "revoked") -> int:
         """End the session that a handle names, at once; return how many that were: 1 or 0.
 
         :param user_id: end it only if it is this user's. Pass it wherever users end sessions of their own.
+        :param reason: what ``session.ended_because`` tells there for a minute: "revoked" (from elsewhere),
+            "administrator", "stamp" (the password was changed) or "limit".
+        :raises ValueError: it is another reason.
         :raises StoreError: the store cannot answer.
         """
-        return self._roster().revoke(handle, user_id=None if user_id is None else as_user_id(user_id))
+        user = None if user_id is None else as_user_id(user_id)
+        return self._roster().revoke(handle, user_id=user, reason=_given(reason))
 
-    def revoke_user(self, user_id: str | int, *, keep_current: bool = False) -> int:
+    def revoke_user(self, user_id: str | int, *, keep_current: bool = False, reason: str = "revoked") -> int:
         """End all of a user's sessions, at once; return how many that were.
 
         A login that is made after the call stays, and a request under way brings nothing back.
 
         :param keep_current: spare the session of this request, which goes on under a new token.
+        :param reason: see ``revoke``.
+        :raises ValueError: it is another reason.
         :raises StoreError: the store cannot answer.
         """
-        user = as_user_id(user_id)
+        user, why = as_user_id(user_id), _given(reason)
         if not (keep_current and has_request_context() and current_session().user_id == user):
-            return self._roster().revoke_user(user)
+            return self._roster().revoke_user(user, reason=why)
         current_session().outlive_credentials()
-        return self.revoke_others(user)
+        return self.revoke_others(user, reason=why)
 
-    def revoke_others(self, user_id: str) -> int:
+    def revoke_others(self, user_id: str, *, reason: str = "revoked") -> int:
         """End all of a user's sessions but the one of this request; return how many that were.
 
+        :param reason: see ``revoke``.
+        :raises ValueError: it is another reason.
         :raises StoreError: the store cannot answer.
         """
-        return self._roster().revoke_user(user_id, except_key=_current_key())
+        return self._roster().revoke_user(user_id, spared=_current_lineage(), reason=_given(reason))
 
     def purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int:
         """Remove what has expired from the store; return how many records that were.
@@ -278,12 +287,23 @@ def _database(bind: str | None) -> Any:
         ) from error
 
 
-def _current_key() -> str | None:
+def _given(reason: str) -> Reason:
+    """Return a reason that somebody outside of a session may give for its end.
+
+    :raises ValueError: it is another one.
+    """
+    may = [one for one in Reason if one.can_be_given]
+    if reason not in may:
+        raise ValueError(f"A session that is revoked ends with one of {', '.join(may)}, not {reason!r}.")
+    return Reason(reason)
+
+
+def _current_lineage() -> bytes | None:
     if not has_request_context():
         return None
     current = current_session()
     current.user_id  # noqa: B018  # a look, so that the visit knows what it found
-    return getattr(current.visit, "key", None)
+    return getattr(current.visit, "lineage", None)
 
 
 def _answer_failure(error: StoreError) -> ResponseReturnValue:

@@ -105,9 +105,9 @@ class Visit:
         return self._circumstances.csrf_key
 
     @property
-    def key(self) -> str | None:
-        """The key of the session that was found; no token, and none can be made of it."""
-        return self._found.key if self._found else None
+    def lineage(self) -> bytes | None:
+        """What stays of the session that was found when its token is renewed."""
+        return _contents(self._found).lineage if self._found else None
 
     def forget_csrf(self) -> None:
         """Drop copies of the CSRF token that lie outside the session."""

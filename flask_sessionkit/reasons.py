@@ -15,8 +15,17 @@ class Reason(StrEnum):
     REPLACED = "replaced"
     LIMIT = "limit"
     STAMP = "stamp"
+    #: By somebody who is not the user.
+    ADMINISTRATOR = "administrator"
+    #: A token came again long after its browser was given the next one, so that somebody may have copied it.
+    ROTATED = "rotated"
 
     @property
     def is_known_to_browser(self) -> bool:
         """Return whether the browser was sent a newer or a deleting cookie when the session ended so."""
         return self in (Reason.LOGOUT, Reason.REPLACED)
+
+    @property
+    def can_be_given(self) -> bool:
+        """Return whether who ends a session from outside of it may say that it ended so."""
+        return self in (Reason.REVOKED, Reason.ADMINISTRATOR, Reason.STAMP, Reason.LIMIT)

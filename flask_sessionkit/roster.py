@@ -40,16 +40,16 @@ class SessionInfo:
 class Roster(Protocol):
     """Lists the sessions of users, and ends them."""
 
-    def sessions_of(self, user_id: str, *, current_key: str | None = None) -> list[SessionInfo]:
+    def sessions_of(self, user_id: str, *, current: bytes | None = None) -> list[SessionInfo]:
         """Return a user's live sessions, the latest login first.
 
-        :param current_key: the key of the session of this request.
+        :param current: the lineage of the session of this request.
         :raises SessionKitError: they are not known.
         :raises StoreError: the store cannot answer.
         """
         ...
 
-    def revoke(self, handle: str, *, user_id: str | None = None) -> int:
+    def revoke(self, handle: str, *, user_id: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End the session that a handle names; return how many that were: 1 or 0.
 
         :param user_id: end it only if it is this user's.
@@ -58,10 +58,10 @@ class Roster(Protocol):
         """
         ...
 
-    def revoke_user(self, user_id: str, *, except_key: str | None = None) -> int:
+    def revoke_user(self, user_id: str, *, spared: bytes | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End all of a user's sessions that were signed in by now; return how many that were.
 
-        :param except_key: the key of a session that stays.
+        :param spared: the lineage of a session that stays.
         :raises SessionKitError: they are not known, or not all of them.
         :raises StoreError: the store cannot answer.
         """
@@ -91,10 +91,10 @@ class ServerRoster:
         self._has_stamp = has_stamp
         self._page = page
 
-    def sessions_of(self, user_id: str, *, current_key: str | None = None) -> list[SessionInfo]:
+    def sessions_of(self, user_id: str, *, current: bytes | None = None) -> list[SessionInfo]:
         """Return a user's live sessions, the latest login first.
 
-        :param current_key: the key of the session of this request.
+        :param current: the lineage of the session of this request.
         :raises SessionKitError: the store keeps no index.
         :raises StoreError: the store cannot answer.
         """
@@ -107,7 +107,7 @@ class ServerRoster:
                 expires_at=record.expires_at,
                 user_agent=device.user_agent,
                 address=device.address,
-                current=record.key == current_key,
+                current=device.lineage == current,
             )
             for record, device in self._entries(self._backend.owners(user_id))
         ]
@@ -125,12 +125,12 @@ class ServerRoster:
             return 0
         return self._end_all([owner], lambda _, device: device.lineage == lineage, reason)
 
-    def revoke_user(self, user_id: str, *, except_key: str | None = None, reason: Reason = Reason.REVOKED) -> int:
+    def revoke_user(self, user_id: str, *, spared: bytes | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End all of a user's sessions that were signed in by now; return how many that were.
 
         One that is made while this runs stays, or ends with the others.
 
-        :param except_key: the key of a session that stays.
+        :param spared: the lineage of a session that stays.
         :raises SessionKitError: the store keeps no index, or one that may miss a session while no stamp ends that.
         :raises StoreError: the store cannot answer.
         """
@@ -142,7 +142,7 @@ class ServerRoster:
         called_at = self._clock.now()
         return self._end_all(
             self._backend.owners(user_id),
-            lambda record, _: record.key != except_key,
+            lambda _, device: device.lineage != spared,
             reason,
             since=called_at,
         )

@@ -55,9 +55,9 @@ init_app(self, app: Flask, *, clock: Clock | None = None) -> None
 is_fresh(self, max_age: float | None = None) -> bool
 login_view -> str | None
 purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int
-revoke(self, handle: str, *, user_id: str | int | None = None) -> int
-revoke_others(self, user_id: str) -> int
-revoke_user(self, user_id: str | int, *, keep_current: bool = False) -> int
+revoke(self, handle: str, *, user_id: str | int | None = None, reason: str = 'revoked') -> int
+revoke_others(self, user_id: str, *, reason: str = 'revoked') -> int
+revoke_user(self, user_id: str | int, *, keep_current: bool = False, reason: str = 'revoked') -> int
 sessions_of(self, user_id: str | int) -> list[SessionInfo]
 store -> Store | None
 user_stamp(self, fn: Stamp) -> Stamp

@@ -51,6 +51,11 @@ class Club:
         return now is not None and now.contents is not None and now.contents.kind is Kind.LIVE
 
 
+def lineage_of(found: Found) -> bytes:
+    assert found.contents is not None
+    return found.contents.lineage
+
+
 @pytest.fixture
 def club() -> Club:
     return Club()
@@ -64,7 +69,7 @@ def test_a_list_tells_all_of_a_users_sessions_the_latest_login_first(club: Club)
     club.clock.tick(10)
     club.sign_in("alice", agent="three")
     club.sign_in("bob")
-    rows = club.roster.sessions_of("alice", current_key=one.key)
+    rows = club.roster.sessions_of("alice", current=lineage_of(one))
 
     assert [row.user_agent for row in rows] == ["three", "two", "one"]
     assert [row.current for row in rows] == [False, False, True]
@@ -160,7 +165,7 @@ def test_revoke_user_ends_all_of_one_user_and_says_how_many() -> None:
     hers = [club.sign_in("alice") for _ in range(5)]
     his = club.sign_in("bob")
 
-    assert club.roster.revoke_user("alice", except_key=hers[3].key) == 4
+    assert club.roster.revoke_user("alice", spared=lineage_of(hers[3])) == 4
     assert [club.lives(found) for found in hers] == [False, False, False, True, False]
     assert club.lives(his)
     assert club.ended == [(Reason.REVOKED, "alice")] * 4
