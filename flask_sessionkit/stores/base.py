@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from enum import Flag, auto
 from typing import Protocol, runtime_checkable
 
@@ -135,6 +136,21 @@ class CountsEnded(Protocol):
 
     def count_ended(self, *, now: float) -> int:
         """Return how many records ended more than ``GRACE`` seconds ago.
+
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+@runtime_checkable
+class Scans(Protocol):
+    """A store that can be walked from end to end (``flask sessions stats`` and ``revoke --all``)."""
+
+    def scan(self) -> Iterator[Record]:
+        """Yield every record that is there, whole and untouched, in no order; also one that is past its end.
+
+        Reads a page at a time, so that no more than a page is in memory. A record that is written or removed meanwhile
+        may be told as it was, as it is, or not at all; any may be told twice.
 
         :raises StoreError: the store cannot answer.
         """

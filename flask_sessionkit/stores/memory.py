@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace as changed
 
 from ..errors import ConfigError
@@ -95,6 +96,12 @@ class MemoryStore:
         """Return how many records a purge would remove."""
         with self._alone():
             return len(self._ended(now))
+
+    def scan(self) -> Iterator[Record]:
+        """Yield the records that were there when this began; see ``Scans.scan``."""
+        with self._alone():
+            records = list(self._records.values())
+        yield from records
 
     def _alone(self) -> threading.Lock:
         # A lock for each process, because a fork may copy one that another thread holds and will never release here.

@@ -51,10 +51,11 @@ class RedisStore:
     replica that is made the primary may lack the last writes, and bring back what they ended. Choose ``noeviction`` or
     ``volatile-ttl`` as ``maxmemory-policy``: any eviction ends sessions early, or takes them off their user's list.
 
-    A user for this store alone; a database but 0 wants ``+select`` too, a Cluster ``+cluster|slots +command``::
+    A user for this store alone; a database but 0 wants ``+select`` too, a Cluster ``+cluster|slots +command``, a walk
+    through all sessions ``+scan``::
 
         ACL SETUSER sessions on >password ~session:* resetchannels -@all
-            +evalsha +eval +hmget +hset +hget +pexpire +pttl +zadd +zrem +zrangebylex +del
+            +evalsha +eval +hmget +hset +pexpire +pttl +zadd +zrem +zrangebylex +del
 
     :param client_or_url: a URL, or a client of redis-py or valkey-py: a ``Redis``, a ``RedisCluster``, or what
         ``Sentinel.master_for()`` gives. A client keeps its own timeouts; those of redis-py let a request wait a minute,
@@ -129,6 +130,28 @@ class RedisStore:
         """Do nothing: the server removes what has ended; see ``Store.purge``."""
         return Purged(0, more=False)
 
+    def scan(self) -> Iterator[Record]:
+        """Yield every record, on a Cluster one primary after the other; see ``Scans.scan``."""
+        for primary in self._primaries():
+            cursor = 0
+            while True:
+                cursor, records = self._page(primary, cursor)
+                yield from records
+                if cursor == 0:
+                    break
+
+    @_as_store_error
+    def _primaries(self) -> list[Any]:
+        return self._server.primaries()
+
+    @_as_store_error
+    def _page(self, primary: Any, cursor: int) -> tuple[int, list[Record]]:
+        after, names = self._server.scan(primary, cursor, match=_literally(self._prefix) + "?" * 64, count=_PAGE)
+        ours = (name.decode("utf-8", "replace").removeprefix(self._prefix) for name in names)
+        keys = [key for key in ours if _is_key(key)]
+        found = zip(keys, self._fields_of(keys, "m", "p"), strict=True)
+        return after, [record for key, fields in found if fields and (record := _unpacked(key, *fields))]
+
     def _key(self, key: str) -> str:
         return f"{self._prefix}{key}"
 
@@ -171,31 +194,32 @@ class RedisStore:
         while True:
             entries = self._server.call("ZRANGEBYLEX", self._index(owner), first, "+", "LIMIT", 0, size)
             keys = list(dict.fromkeys(entry[:32].hex() for entry in entries))
-            for key, packed in zip(keys, self._packed_of(keys), strict=True):
-                row = _unpacked(key, packed, b"")
+            for key, fields in zip(keys, self._fields_of(keys, "m"), strict=True):
+                row = _unpacked(key, fields[0], b"") if fields else None
                 if row is not None:
                     yield row
             if len(entries) < size:
                 return
             first, size = _behind(keys[-1]), 1000
 
-    def _packed_of(self, keys: list[str]) -> list[bytes | None]:
+    def _fields_of(self, keys: list[str], *names: str) -> list[list[bytes | None] | None]:
+        """Return fields of several records, or ``None`` for what is no record."""
         try:
-            return self._server.call_all(("HGET", self._key(key), "m") for key in keys) if keys else []
+            return self._server.call_all(("HMGET", self._key(key), *names) for key in keys) if keys else []
         except self._server.errors as error:
             if "WRONGTYPE" not in str(error):
                 raise
-        # Somebody put another kind of key in a session's place, which must not hide all others of its user.
-        return [self._packed_unless_foreign(key) for key in keys]
+        # Somebody put another kind of key in a session's place, which must not hide all others.
+        return [self._fields_unless_foreign(key, *names) for key in keys]
 
-    def _packed_unless_foreign(self, key: str) -> bytes | None:
+    def _fields_unless_foreign(self, key: str, *names: str) -> list[bytes | None] | None:
         try:
-            packed: bytes | None = self._server.call("HGET", self._key(key), "m")
+            fields: list[bytes | None] = self._server.call("HMGET", self._key(key), *names)
         except self._server.errors as error:
             if "WRONGTYPE" not in str(error):
                 raise
             return None
-        return packed
+        return fields
 
 
 class _Script:
@@ -361,6 +385,8 @@ return enter(KEYS[1], ARGV[1], absolute, now)
 #: Version, created, seen, idle, absolute, whether there is an owner. Behind it the owner's 16 bytes, then the info.
 _HEAD: Final = struct.Struct(">8sdddd?")
 _is_key: Final = re.compile("[0-9a-f]{64}").fullmatch
+#: Names that a walk asks for at once, of which those of sessions are read.
+_PAGE: Final = 200
 _is_owner: Final = re.compile("[0-9a-f]{32}").fullmatch
 
 
@@ -382,6 +408,11 @@ def _unpacked(key: str, packed: bytes | None, payload: bytes | None) -> Record |
 
 def _entry(record: Record) -> bytes:
     return bytes.fromhex(record.key) + struct.pack(">d", record.absolute_at)
+
+
+def _literally(text: str) -> str:
+    """Return the pattern that matches a text and nothing else (redis.io, "KEYS")."""
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
 
 
 def _behind(key: str) -> bytes:

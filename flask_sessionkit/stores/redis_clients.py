@@ -98,6 +98,32 @@ class Server:
         self._begin()
         return self._answer(ask)
 
+    def primaries(self) -> list[Any]:
+        """Return what has keys of its own: the primaries of a Cluster, or the one server, as ``None``.
+
+        :raises Exception: one of ``errors``.
+        """
+        self._begin()
+        return list(self._client().get_primaries()) if self.is_cluster else [None]
+
+    def call_at(self, primary: Any, *command: bytes | str | int) -> Any:
+        """Return one primary's answer to a command that is about it and about no key.
+
+        :param primary: one of ``primaries``.
+        :raises Exception: one of ``errors``.
+        """
+        place = {"target_nodes": primary} if self.is_cluster else {}
+        self._begin()
+        return self._answer(lambda: self._client().execute_command(*command, **place, **_AS_BYTES))
+
+    def scan(self, primary: Any, cursor: int, *, match: str, count: int) -> tuple[int, list[bytes]]:
+        """Return where the next names of one primary begin, 0 after the last, and some names that match.
+
+        :raises Exception: one of ``errors``.
+        """
+        after, names = self.call_at(primary, "SCAN", cursor, "MATCH", match, "COUNT", count)
+        return int(next(iter(after.values())) if isinstance(after, dict) else after), names
+
     @property
     def was_repeated(self) -> bool:
         """Whether the last call was sent again, since its answer was lost. Of a client handed in that is not known."""

@@ -84,6 +84,12 @@ class Statements:
             .order_by(row.key)
             .limit(bindparam("most"))
         )
+        self.scan: Final[Select[Any]] = (
+            select(row.key, row.payload, *fields)
+            .where(row.key > bindparam("after"))
+            .order_by(row.key)
+            .limit(bindparam("most"))
+        )
         # MariaDB takes a LIMIT there only two levels deep; and it would read, and lock, the whole table for the IN.
         due_keys = select(row.key).where(ended).order_by(row.expires_at).limit(bindparam("most")).subquery("due")
         self.purge: Final[Delete] = delete(table).where(row.key.in_(select(due_keys.c.key)), ended)

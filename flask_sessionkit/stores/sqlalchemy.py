@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
@@ -38,6 +38,9 @@ from .sqlite_file import has_file, make_file, not_waiting, switch_to_wal
 P = ParamSpec("P")
 T = TypeVar("T")
 Answer: TypeAlias = Callable[[CursorResult[Any]], T]
+
+#: Records that a walk reads at once, with their payloads.
+_PAGE = 100
 
 
 def _as_store_error(
@@ -203,6 +206,16 @@ class SQLAlchemyStore:
         rows: list[Any] = self._run(self._sql.count_ended, {"cutoff": now - GRACE}, _all, nothing=[], is_hurried=False)
         return sum(row[0] for row in rows)
 
+    def scan(self) -> Iterator[Record]:
+        """Yield every record, by pages in the order of keys; see ``Scans.scan``."""
+        after = ""
+        while rows := self._page(after):
+            for row in rows:
+                record = record_of(*row)
+                if record is not None:
+                    yield record
+            after = rows[-1].key
+
     @_as_store_error
     def create_table(self) -> None:
         """Make the table and its indexes, unless they are there.
@@ -210,6 +223,10 @@ class SQLAlchemyStore:
         :raises StoreError: the database cannot answer, or does not let us.
         """
         self._make_table()
+
+    @_as_store_error
+    def _page(self, after: str) -> list[Any]:
+        return self._run(self._sql.scan, {"after": after, "most": _PAGE}, _all, nothing=[], is_hurried=False)
 
     @property
     def _connections(self) -> Connections:

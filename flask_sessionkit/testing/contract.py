@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from ..stores.base import GRACE, Capability, CountsEnded, Store, TouchesOnLoad
+from ..stores.base import GRACE, Capability, CountsEnded, Scans, Store, TouchesOnLoad
 from .interleaving import race
 from .processes import PROCESSES, Task, forked, in_processes
 from .processes import StoreFactory as StoreFactory
@@ -800,6 +800,67 @@ class StoreContract:
         for record, (write, _) in zip(later, answers, strict=True):
             assert self.stored(record) == (record if write == Write(Outcome.OK) else None)
 
+    # A walk through the store, where it has one.
+
+    def test_a_scan_gives_every_record_whole(self) -> None:
+        records = [self.kept(number) for number in range(SCANNED)]
+        records += [self.kept(SCANNED, owner=None, info=b""), self.kept(SCANNED + 1, owner=OTHER_OWNER)]
+
+        if isinstance(self.store, Scans):
+            assert _scanned(self.store) == {record.key: record for record in records}
+
+    def test_a_scan_gives_what_ended_too(self) -> None:
+        left = 30  # one that expires by itself does so in real time
+        records = [self.kept(1, absolute_at=NOW - GRACE + left), self.kept(2, seen_at=NOW - IDLE - 1), self.kept(3)]
+
+        if isinstance(self.store, Scans):
+            assert _scanned(self.store) == {record.key: record for record in records}
+
+    def test_a_scan_writes_nothing(self) -> None:
+        record = self.kept(seen_at=NOW - IDLE - 1)
+
+        if isinstance(self.store, Scans):
+            assert _scanned(self.store) == {record.key: record}
+            assert _scanned(self.store) == {record.key: record}
+        assert self.stored(record) == record
+
+    def test_a_scan_gives_what_is_there_now(self) -> None:
+        gone, old = self.kept(1), self.kept(2)
+        new = dataclasses.replace(old, payload=b"new", owner=None, version=a_version())
+        self.store.delete(gone.key)
+        self.store.replace(new, expected=old.version, now=NOW)
+
+        if isinstance(self.store, Scans):
+            assert _scanned(self.store) == {new.key: new}
+            self.peer.delete(new.key)
+            assert _scanned(self.store) == {}
+
+    def test_a_scan_goes_on_while_its_records_are_removed(self) -> None:
+        keys = {self.kept(number).key for number in range(SCANNED)}
+
+        if isinstance(self.store, Scans):
+            assert {record.key for record in self.store.scan() if self.peer.delete(record.key)} == keys
+
+    def test_a_scan_misses_nothing_that_stays_while_others_come(self) -> None:
+        keys = {self.kept(number).key for number in range(SCANNED)}
+
+        if isinstance(self.store, Scans):
+            found = set()
+            for count, record in enumerate(self.store.scan()):
+                found.add(record.key)
+                if count < SCANNED:
+                    self.peer.create(a_record(SCANNED + count))
+            assert keys <= found
+
+    def test_two_scans_do_not_disturb_each_other(self) -> None:
+        keys = {self.kept(number).key for number in range(SCANNED)}
+
+        if isinstance(self.store, Scans):
+            first = self.store.scan()
+            found = {next(first).key}
+            assert _scanned(self.store).keys() == keys
+            assert found | {record.key for record in first} == keys
+
     # Clause 7: threads, processes, forks, failures.
 
     def test_one_of_many_creates_wins(self) -> None:
@@ -966,6 +1027,8 @@ class StoreContract:
             calls.append(lambda: store.purge(now=NOW))
         if isinstance(store, CountsEnded):
             calls.append(lambda: store.count_ended(now=NOW))
+        if isinstance(store, Scans):
+            calls.append(lambda: _scanned(store))
 
         for call in calls:
             error = _error_of(call)
@@ -998,10 +1061,17 @@ class StoreContract:
         raise AssertionError("purge said 100 times that there is more. Does it count what it removes?")
 
 
+#: How many records a scan meets: more than a page of most stores.
+SCANNED = 250
 #: How many updates each thread or process makes, and rounds that processes and forks play.
 COUNT = 50
 PROCESS_ROUNDS = 40
 FORK_ROUNDS = 100
+
+
+def _scanned(store: Scans) -> dict[str, Record]:
+    """Return what a scan gives; one that is told twice counts once."""
+    return {record.key: record for record in store.scan()}
 
 
 def _count_up(store: Store, key: str) -> None:

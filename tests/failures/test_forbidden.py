@@ -45,7 +45,7 @@ class Ban:
 # Redis.
 
 #: What the store's own documentation gives its user.
-RIGHTS = "resetchannels -@all +evalsha +eval +hmget +hset +hget +pexpire +pttl +zadd +zrem +zrangebylex +del"
+RIGHTS = "resetchannels -@all +evalsha +eval +hmget +hset +pexpire +pttl +zadd +zrem +zrangebylex +del"
 
 
 @contextmanager

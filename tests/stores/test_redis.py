@@ -329,7 +329,7 @@ def test_the_server_is_asked_for_nothing_but_what_a_store_needs(store: RedisStor
     commands = set(commands_of(client, lambda: use_all(store, first=10)))
 
     writes = {"evalsha", "hmget", "hset", "pexpire", "zadd", "pttl", "zrangebylex", "del"}
-    assert commands - {"client|setinfo", "zrem"} == writes | {"hget"}
+    assert commands - {"client|setinfo", "zrem"} == writes
 
 
 def test_a_pure_read_runs_no_writing_command(store: RedisStore, client: Any) -> None:
@@ -415,6 +415,37 @@ def test_a_user_with_the_rights_of_our_documentation_is_enough(limited: Callable
     use_all(limited())
 
 
+def test_a_walk_through_the_store_wants_one_right_more(limited: Callable[..., RedisStore]) -> None:
+    with pytest.raises(StoreError, match="does not let us do this"):
+        list(limited().scan())
+    store = limited("+scan")
+    record = a_record()
+    store.create(record)
+
+    assert list(store.scan()) == [record]
+
+
+@pytest.mark.parametrize("mine", ["a*b:", "a?b:", "a[x]b:", "a\\b:", "a^-b:", "\u00e4:"])
+def test_a_walk_gives_what_is_under_its_own_prefix_only(own_server: RedisServer, mine: str) -> None:
+    store, other = (RedisStore(own_server.url, prefix=prefix) for prefix in (mine, "a-b:"))
+    record = a_record()
+    store.create(record)
+    other.create(a_record(1))
+
+    assert list(store.scan()) == [record]
+
+
+def test_a_walk_passes_by_what_is_no_record(store: RedisStore, client: Any, prefix: str) -> None:
+    records = [a_record(number) for number in range(3)]
+    for record in records:
+        store.create(record)
+    client.set(f"{prefix}{a_key(10)}", b"a string")
+    client.hset(f"{prefix}{a_key(11)}", "m", b"cut")
+    client.hset(f"{prefix}{'g' * 64}", "m", b"no key of ours")
+
+    assert {record.key: record for record in store.scan()} == {record.key: record for record in records}
+
+
 def test_such_a_user_with_two_more_rights_is_enough_on_a_cluster(redis_cluster: RedisCluster, prefix: str) -> None:
     for node in redis_cluster.nodes:
         with a_client(node) as client:
@@ -425,7 +456,7 @@ def test_such_a_user_with_two_more_rights_is_enough_on_a_cluster(redis_cluster: 
 
 def test_each_of_these_rights_is_needed(limited: Callable[..., RedisStore]) -> None:
     rights = {rule[1:] for rule in documented_user() if rule.startswith("+")}
-    assert len(rights) == 11
+    assert len(rights) == 10
 
     # The two are needed later: where a server lost the scripts, and where an entry is long past.
     for number, right in enumerate(sorted(rights - {"eval", "zrem"})):

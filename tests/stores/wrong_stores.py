@@ -7,6 +7,7 @@ import os
 import time
 from collections import OrderedDict
 from dataclasses import replace as changed
+from itertools import islice
 
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write
@@ -621,6 +622,61 @@ class PurgeDoesNotLookAgain(WrongStore):
 class CountsWithoutTheGrace(WrongStore):
     def count_ended(self, *, now):
         return super().count_ended(now=now + GRACE)
+
+
+# Scan.
+
+
+class ScanLeavesThePayloadOut(WrongStore):
+    def scan(self):
+        return (changed(record, payload=b"") for record in super().scan())
+
+
+class ScanKnowsUsersOnly(WrongStore):
+    def scan(self):
+        return (record for record in super().scan() if record.owner)
+
+
+class ScanHasOnePage(WrongStore):
+    def scan(self):
+        return islice(super().scan(), 200)
+
+
+class ScanHidesEnded(WrongStore):
+    def scan(self):
+        return (record for record in super().scan() if record.expires_at > 1_700_000_000)
+
+
+class ScanTouches(WrongStore):
+    def scan(self):
+        for record in super().scan():
+            self._put(changed(record, seen_at=record.seen_at + 1))
+            yield record
+
+
+class ScanRemembers(WrongStore):
+    def scan(self):
+        if not hasattr(self, "_scanned"):
+            self._scanned = list(super().scan())
+        return iter(self._scanned)
+
+
+class ScanCountsItsWay(WrongStore):
+    """By pages of which each skips as many records as came before, as with OFFSET."""
+
+    def scan(self):
+        start = 0
+        while page := sorted(self._records)[start : start + 20]:
+            start += 20
+            yield from [record for key in page if (record := self._records.get(key))]
+
+
+class ScanHasOneCursor(WrongStore):
+    def scan(self):
+        self._after = ""
+        while keys := sorted(key for key in self._records if key > self._after):
+            self._after = keys[0]
+            yield self._records[keys[0]]
 
 
 # Forks and failures.
