@@ -172,7 +172,10 @@ def fresh_login_required(max_age: Any = None) -> Any:
 
 
 def passive(view: View[P, R]) -> View[P, R]:
-    """Do not count this view as activity: polling, prefetch. The session idles out in spite of it."""
+    """Do not count this view as activity, as for polling. The session idles out in spite of it.
+
+    What a browser prefetches counts as none by itself.
+    """
     setattr(view, PASSIVE, True)
     return view
 

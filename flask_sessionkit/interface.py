@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -176,7 +177,7 @@ class SessionKitInterface(CookiePolicy):
                 sender=app,
                 opened_at=opened_at,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
-                is_passive=getattr(view, PASSIVE, False),
+                is_passive=getattr(view, PASSIVE, False) or _is_prefetch(request),
                 csrf_key=csrf_field,
                 device=partial(_device, request) if self.settings.client_info else _no_device,
                 forget_csrf=partial(_forget_csrf, csrf_field),
@@ -246,6 +247,12 @@ class _Named(Struct, frozen=True):
 
 def _frozen(fallbacks: object) -> object:
     return tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks
+
+
+def _is_prefetch(request: Request) -> bool:
+    """Return whether the browser asks in advance, and nobody may ever see the answer (Fetch Standard, `Sec-Purpose`)."""
+    purpose = request.environ.get("HTTP_SEC_PURPOSE")
+    return purpose is not None and re.split("[;,]", purpose, maxsplit=1)[0].strip(" \t") == "prefetch"
 
 
 def _tell_end(app: Flask, reason: Reason, user: str | None) -> None:

@@ -44,7 +44,7 @@ class Farewell(Struct, frozen=True):
 
     :param token: of the session that goes on; ``None`` if none does.
     :param must_send: the browser does not have the token yet, or not for as long as it should.
-    :param may_refresh: sending the token again cannot put an old one in a newer one's place.
+    :param may_refresh: somebody was here, and sending the token again cannot put an old one in a newer one's place.
     :param forget: delete the cookie.
     :param is_logout: a user logged out in this request.
     :param is_permanent: the cookie outlives the browser.
@@ -470,7 +470,7 @@ class Visit:
         absolute_at = found.times(contents).under(self._circumstances.limits(contents.data)).absolute_at
         return replace(
             farewell,
-            may_refresh=is_quick,
+            may_refresh=is_quick and not self._circumstances.is_passive,
             is_permanent=True,
             lasts=absolute_at - self._clock.now(),
         )

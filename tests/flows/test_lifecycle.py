@@ -988,6 +988,13 @@ def test_a_permanent_session_that_was_looked_at_sends_its_cookie_again(site: Sit
     assert site.ask(token, still).says_nothing
 
 
+def test_a_request_that_is_no_activity_sends_no_cookie_again(site: Site) -> None:
+    token = site.token(both(put(cart=1), make_permanent))
+
+    assert site.ask(token, look, path="/passive").says_nothing
+    assert site.ask(token, look, headers={"Sec-Purpose": "prefetch"}).says_nothing
+
+
 def test_a_permanent_session_sends_its_cookie_once_where_flask_is_told_so(make_site: MakeSite) -> None:
     site = make_site(SESSION_REFRESH_EACH_REQUEST=False)
     token = site.token(both(put(cart=1), make_permanent))
@@ -1364,6 +1371,29 @@ def test_a_renewal_by_a_passive_view_does_not_count_as_activity(site: Site) -> N
     site.clock.tick(60)
 
     assert site.seen(answer.token) == NOBODY
+
+
+@pytest.mark.requirement("TO-12")
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip", "prefetch , x"])
+def test_what_a_browser_prefetches_does_not_count_as_activity(site: Site, purpose: str) -> None:
+    """TO-12."""
+    token = site.token(login("ann"))
+    site.clock.tick(IDLE - 60)
+
+    assert site.ask(token, look, method="GET", headers={"Sec-Purpose": purpose}).value.user == "ann"
+    site.clock.tick(60)
+    assert site.seen(token) == NOBODY
+
+
+@pytest.mark.parametrize("purpose", ["", "PREFETCH", "prefetching", "prerender;prefetch", '"prefetch"', "x, prefetch"])
+def test_a_request_of_another_purpose_counts_as_activity(site: Site, purpose: str) -> None:
+    token = site.token(login("ann"))
+    site.clock.tick(IDLE - 60)
+
+    site.ask(token, look, method="GET", headers={"Sec-Purpose": purpose})
+    site.clock.tick(60)
+
+    assert site.seen(token).user == "ann"
 
 
 # Termination, revocation, the user's stamp.
