@@ -250,7 +250,7 @@ def _frozen(fallbacks: object) -> object:
 
 
 def _is_prefetch(request: Request) -> bool:
-    """Return whether the browser asks in advance, and nobody may ever see the answer (Fetch Standard, `Sec-Purpose`)."""
+    """Return whether a browser asks in advance; nobody may ever see the answer (Fetch Standard, Sec-Purpose)."""
     purpose = request.environ.get("HTTP_SEC_PURPOSE")
     return purpose is not None and re.split("[;,]", purpose, maxsplit=1)[0].strip(" \t") == "prefetch"
 
