@@ -63,7 +63,7 @@ class Circumstances(Struct, frozen=True):
 
     def limits(self, data: Mapping[str, bytes]) -> Limits:
         """Return today's limits of a session with this data."""
-        return self.rules.timeouts.limits(permanent=is_permanent(data), permanent_idle=self.permanent_idle)
+        return limits_of(self.rules.timeouts, data, permanent_idle=self.permanent_idle)
 
     @property
     def shortest_idle(self) -> float:
@@ -74,6 +74,14 @@ class Circumstances(Struct, frozen=True):
         """Send a signal, if anybody listens."""
         if signal.receivers:
             signal.send(self.sender, **about)
+
+
+def limits_of(timeouts: Timeouts, data: Mapping[str, bytes], *, permanent_idle: float) -> Limits:
+    """Return today's limits of a session with this data.
+
+    :param permanent_idle: seconds; the idle limit of permanent sessions.
+    """
+    return timeouts.limits(permanent=is_permanent(data), permanent_idle=permanent_idle)
 
 
 def is_permanent(data: Mapping[str, bytes]) -> bool:

@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 from flask import current_app
 from flask.cli import AppGroup
 
-from .errors import StoreError
+from .census import Census
+from .errors import SessionKitError, StoreError
+from .identity import as_user_id
+from .interface import SessionKitInterface
+from .reasons import Reason
+from .roster import SessionInfo, parts_of
 from .stores.base import Capability, CountsEnded, MakesTable
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 sessions: AppGroup = AppGroup("sessions", help="Look after sessions.")
 
@@ -22,7 +36,7 @@ sessions: AppGroup = AppGroup("sessions", help="Look after sessions.")
 def purge(batch: int, dry_run: bool) -> None:
     """Remove sessions that have expired."""
     kit = current_app.extensions["sessionkit"]
-    store, clock = kit.store, current_app.session_interface.clock  # type: ignore[attr-defined]  # ours, as kit is there
+    store, clock = kit.store, _site().clock
     if store is None:
         click.echo("Sessions lie in browsers here, and nothing of them is kept that could expire.")
         return
@@ -75,6 +89,66 @@ def check(format_: str) -> None:
         sys.exit(1)
 
 
+@sessions.command("list")
+@click.argument("user")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def list_(user: str, format_: str) -> None:
+    """List where a USER is signed in, the latest login first."""
+    with _told_in_one_line():
+        rows = current_app.extensions["sessionkit"].sessions_of(_user_id(user))
+    if format_ == "json":
+        told = [asdict(row) for row in rows]
+        for row in told:
+            del row["current"]  # of a request; here is none
+        click.echo(json.dumps(told, indent=2))
+    elif rows:
+        _print_table(["handle", "login", "last seen", "expires", "address", "device"], [_cells(row) for row in rows])
+    else:
+        click.echo("Signed in nowhere.")
+
+
+# A handle may begin with a dash, and no option is that long.
+@sessions.command(context_settings={"ignore_unknown_options": True})
+@click.argument("handle", required=False)
+@click.option("--user", help="End all sessions of this user.")
+@click.option("--all", "everybody", is_flag=True, help="End every session, also of those who are not signed in.")
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+def revoke(handle: str | None, user: str | None, everybody: bool, yes: bool) -> None:
+    """End the session that a HANDLE of the list names, or all of a user's, or all."""
+    if (handle is not None) + (user is not None) + everybody != 1:
+        raise click.UsageError("Give one of HANDLE, --user and --all.")
+    if handle is not None and not parts_of(handle)[0]:
+        raise click.UsageError("This is no handle. Copy it from: flask sessions list USER.")
+    if everybody and not yes:
+        click.confirm("End every session of this application?", abort=True)
+    kit = current_app.extensions["sessionkit"]
+    with _told_in_one_line():
+        if everybody:
+            ended = _site().roster(_app()).revoke_all(reason=Reason.ADMINISTRATOR)
+        elif user is not None:
+            ended = kit.revoke_user(_user_id(user), reason=Reason.ADMINISTRATOR.value)
+        else:
+            ended = kit.revoke(handle, reason=Reason.ADMINISTRATOR.value)
+    click.echo(f"{ended} ended.")
+
+
+@sessions.command()
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def stats(format_: str) -> None:
+    """Count the sessions that there are, their sizes and ages. Reads the whole store."""
+    with _told_in_one_line():
+        found = _site().census(_app())
+    if found is None and _site().store is None:
+        raise click.ClickException("Sessions lie in browsers here, and nothing of them is kept that could be counted.")
+    if found is None:
+        raise click.ClickException("This store cannot be walked from end to end, so nothing can be counted.")
+    if format_ == "json":
+        told = msgspec.to_builtins(found) | {"ages": [{"under": limit, "count": count} for limit, count in found.ages]}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        _print_census(found)
+
+
 @sessions.command("generate-key")
 def generate_key() -> None:
     """Print a new secret for SECRET_KEY."""
@@ -86,3 +160,76 @@ class _Failed(click.ClickException):
 
     def __init__(self, error: StoreError) -> None:
         super().__init__(f"The session store could not answer: {error}")
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise _Failed(error) from error
+    except SessionKitError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
+    return app
+
+
+def _site() -> SessionKitInterface:
+    site = current_app.session_interface
+    if not isinstance(site, SessionKitInterface):
+        raise click.ClickException("The sessions are not this library's. Call SessionKit(app).")
+    return site
+
+
+def _user_id(user: str) -> str:
+    try:
+        return as_user_id(user)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _cells(row: SessionInfo) -> list[str]:
+    times = [_moment(at) for at in (row.login_at, row.seen_at, row.expires_at)]
+    return [row.handle, *times, _printable(row.address), _printable(row.user_agent)]
+
+
+def _moment(at: float | None) -> str:
+    return "-" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _printable(text: str) -> str:
+    # Who can write to the store could plant what drives a terminal.
+    return "".join(letter if letter.isprintable() else "?" for letter in text) or "-"
+
+
+def _print_table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in [head, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+#: Characters of the longest bar.
+_BAR = 40
+
+
+def _print_census(found: Census) -> None:
+    click.echo(f"{found.live} live, {found.signed_in} of them signed in")
+    click.echo(f"{found.expired} expired, {found.ended} traces of ended ones, {found.unreadable} that cannot be opened")
+    if found.median_size is not None:
+        click.echo(f"bytes of a live session: {found.median_size} in the median, {found.largest_size} at most")
+    most = max(count for _, count in found.ages)
+    before: float | None = None
+    for limit, count in found.ages:
+        label = f"under {_spelled(limit)}" if limit is not None else f"{_spelled(before or 0.0)} and more"
+        bar = "#" * -(-_BAR * count // most) if most else ""
+        click.echo(f"{label:<20}{count:>9}  {bar}".rstrip())
+        before = limit
+
+
+def _spelled(seconds: float) -> str:
+    days, hours = divmod(timedelta(seconds=seconds) // timedelta(hours=1), 24)
+    number, unit = (days, "day") if days else (hours, "hour")
+    return f"{number} {unit}" + ("" if number == 1 else "s")

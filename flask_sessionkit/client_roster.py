@@ -81,6 +81,13 @@ class ClientRoster:
 
         return self._told(self._revocations().change(user_id, end_all), reason, user_id)
 
+    def revoke_all(self, *, reason: Reason) -> int:
+        """Refuse: sessions of nobody are known nowhere."""
+        raise SessionKitError(
+            "Sessions lie in browsers here, so no store has all of them. Change SECRET_KEY, and leave the old one out "
+            "of SECRET_KEY_FALLBACKS: that ends all of them."
+        )
+
     def _told(self, count: int, reason: Reason, user_id: str) -> int:
         for _ in range(count):
             self._tell(reason, user_id)

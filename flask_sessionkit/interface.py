@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from .auth import PASSIVE
 from .backends import Backend
-from .circumstances import Circumstances, Rules
+from .census import Census, census, samples_of_records, samples_of_standings
+from .circumstances import Circumstances, Rules, limits_of
 from .client_backend import ClientBackend
 from .client_roster import ClientRoster
 from .clock import Clock
@@ -94,6 +95,22 @@ class SessionKitInterface(CookiePolicy):
         if isinstance(backend, ServerBackend):
             return ServerRoster(backend, self.clock, tell, has_stamp=self._stamp_of() is not None)
         return ClientRoster(ring, self._revocations(ring), self.clock, tell)
+
+    def census(self, app: Flask) -> Census | None:
+        """Return how many sessions there are; ``None`` if that cannot be known. Walks through the whole store.
+
+        :raises StoreError: the store cannot answer.
+        """
+        _, ring, backend = self._with_secrets(app)
+        now = self.clock.now()
+        if isinstance(backend, ServerBackend):
+            permanent_idle = app.permanent_session_lifetime.total_seconds()
+            limits = partial(limits_of, self.settings.timeouts, permanent_idle=permanent_idle)
+            samples = samples_of_records(backend, now=now, limits=limits)
+        else:
+            revocations = self._revocations(ring)
+            samples = None if revocations is None else samples_of_standings(revocations, now=now)
+        return None if samples is None else census(samples)
 
     def backend(self, app: Flask) -> Backend:
         """Return what keeps sessions behind the seal of the application's secrets of this moment.

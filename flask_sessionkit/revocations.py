@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final, TypeVar
 
@@ -18,7 +18,7 @@ from .layout import Layout
 from .reasons import Reason
 from .record import Outcome, Record
 from .sealing import KeyRing
-from .stores.base import Store
+from .stores.base import Scans, Store
 
 T = TypeVar("T")
 
@@ -162,6 +162,15 @@ class Revocations:
         """Change what is known of a user's sessions, at once; see ``change_at``."""
         return self.change_at(self._ring.owners(user), fn, user=user, held=held)
 
+    def scan(self) -> Iterator[Standing | None] | None:
+        """Return what is known of all users; ``None`` if the store cannot be walked.
+
+        A record that no secret of the ring opens is ``None``. The walk raises ``StoreError``; see ``Scans.scan``.
+        """
+        if not isinstance(self.store, Scans):
+            return None
+        return (self._opened(record) for record in self.store.scan())
+
     def note(self, held: Held, standing: Standing) -> Held:
         """Write what is known if nobody came between; return what was read last. For what may as well be left.
 
@@ -283,6 +292,10 @@ class Revocations:
 
     def _is_settled(self, standing: Standing) -> bool:
         return standing.moved_at is not None and self._clock.now() - standing.moved_at < _MOVED_FOR
+
+    def _opened(self, record: Record) -> Standing | None:
+        opened = self._ring.open_revocations(record.payload, key=record.key)
+        return None if opened is None else _layout.decode(opened[0])
 
     def _load(self, owner: str) -> Held | None:
         key = _key_of(owner)

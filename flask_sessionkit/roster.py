@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from .backends import Found
 from .clock import Clock
 from .device import Device
 from .errors import SessionKitError
@@ -63,6 +64,14 @@ class Roster(Protocol):
 
         :param spared: the lineage of a session that stays.
         :raises SessionKitError: they are not known, or not all of them.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def revoke_all(self, *, reason: Reason) -> int:
+        """End every session of everybody, also of those who are not signed in; return how many that were.
+
+        :raises SessionKitError: not all of them can be found.
         :raises StoreError: the store cannot answer.
         """
         ...
@@ -147,6 +156,33 @@ class ServerRoster:
             since=called_at,
         )
 
+    def revoke_all(self, *, reason: Reason) -> int:
+        """End every session that was there by now; return how many that were. Walks through the whole store.
+
+        :raises SessionKitError: the store cannot be walked.
+        :raises StoreError: the store cannot answer.
+        """
+        called_at, latest, count, goes_on = self._clock.now(), math.inf, 0, True
+        while goes_on:
+            goes_on = False
+            walk = self._backend.scan()
+            if walk is None:
+                raise SessionKitError(
+                    "This store cannot be walked from end to end, so not all sessions can be found. Change SECRET_KEY, "
+                    "and leave the old one out of SECRET_KEY_FALLBACKS: that ends all of them."
+                )
+            for found in walk:
+                # What no secret opens is no session here. What leads on is followed, as its session may go on under a
+                # key that the walk has passed already.
+                contents = found.contents
+                if contents is None or contents.started_at > latest or found.record.expires_at <= self._clock.now():
+                    continue
+                if self._bury(found, reason):
+                    count, goes_on = count + 1, True
+            # A walk may take longer than what leads on is kept, so another one looks for what was renewed meanwhile.
+            latest = called_at
+        return count
+
     def _end_all(
         self,
         owners: list[str],
@@ -178,10 +214,12 @@ class ServerRoster:
         return len(ended)
 
     def _end(self, key: str, reason: Reason) -> bool:
-        now = self._clock.now()
-        found = self._backend.load_key(key, now=now)
+        found = self._backend.load_key(key, now=self._clock.now())
+        return found is not None and self._bury(found, reason)
+
+    def _bury(self, found: Found, reason: Reason) -> bool:
         # One whose token was renewed since it was listed leads to the record under which it goes on.
-        if found is None or self._backend.end(found, reason, now=now).outcome is not Outcome.OK:
+        if self._backend.end(found, reason, now=self._clock.now()).outcome is not Outcome.OK:
             return False
         self._tell(reason, found.contents.user if found.contents else None)
         return True

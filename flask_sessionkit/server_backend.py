@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -15,7 +16,7 @@ from .errors import StoreError
 from .reasons import Reason
 from .record import Outcome, Record
 from .sealing import OVERHEAD, OVERHEAD_ENCRYPTED, KeyRing
-from .stores.base import Capability, LimitsPayload, Store, Touches, TouchesOnLoad
+from .stores.base import Capability, LimitsPayload, Scans, Store, Touches, TouchesOnLoad
 from .tokens import is_token, key_of, new_token
 
 #: Attempts at a compare-and-swap before an end simply deletes: a logout has to win against any number of writers.
@@ -177,6 +178,15 @@ class ServerBackend:
     def info_of(self, record: Record) -> bytes:
         """Return a record's info as it was before it was sealed, if it was."""
         return self._ring.open_info(record.info, key=record.key)
+
+    def scan(self) -> Iterator[Found] | None:
+        """Return all that lies in the store, whatever it is; ``None`` if the store cannot be walked.
+
+        The walk raises ``StoreError`` where the store cannot answer; see ``Scans.scan``.
+        """
+        if not isinstance(self.store, Scans):
+            return None
+        return (self._opened(record.key, record, None) for record in self.store.scan())
 
     def owners(self, user_id: str) -> list[str]:
         """Return the names that the store may know a user by, the current secret's first."""

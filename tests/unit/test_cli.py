@@ -1,8 +1,10 @@
-"""``flask sessions``: what an operator does to sessions. CL-01, CL-02, CL-05, ST-09."""
+"""``flask sessions``: what an operator does to sessions. CL-01, CL-02, CL-04, CL-05, ST-09."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import Result
 from flask import Flask, session
+from flask.testing import FlaskClient
+from flow_stores import keys_in
 
-from flask_sessionkit import SessionKit, login_user
-from flask_sessionkit.stores.base import Capability, Store
+from flask_sessionkit import SessionKit, StoreError, login_user, session_ended
+from flask_sessionkit.device import Device
+from flask_sessionkit.record import Record
+from flask_sessionkit.stores.base import Capability, Scans, Store
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
@@ -251,3 +258,391 @@ def test_on_a_terminal_there_is_a_progress_bar(command: list[str], tmp_path: Pat
     assert b"Purging" in said
     assert b"100%" in said
     assert said.endswith(b"3 removed.\r\n")
+
+
+# Who is signed in where.
+
+
+class Shop(Office):
+    """An office whose sessions are made by requests."""
+
+    def __init__(self, store: Store, **config: Any) -> None:
+        super().__init__(store)
+        self.app.config.update(config)
+        self.app.add_url_rule("/in/<user>", "in", lambda user: login_user(user) or "in")
+        self.app.add_url_rule("/cart", "cart", lambda: session.setdefault("cart", ["x" * 500]) and "cart")
+        self.app.add_url_rule("/who", "who", lambda: f"{session.user_id} {session.ended_because}")  # type: ignore[attr-defined]
+
+    def browse(self, path: str = "/cart", *, agent: str = "Firefox") -> FlaskClient:
+        """Return a browser that has been to a page."""
+        browser = self.app.test_client()
+        browser.get(path, headers={"User-Agent": agent}, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+        return browser
+
+    def told(self, browser: FlaskClient) -> str:
+        return browser.get("/who").get_data(as_text=True)
+
+
+@pytest.fixture
+def shop(office: Office) -> Shop:
+    return Shop(office.store)
+
+
+def handles(shop: Shop, user: str = USER) -> list[str]:
+    return [row["handle"] for row in json.loads(shop.run("list", user, "--format", "json").output)]
+
+
+def test_list_tells_where_a_user_is_signed_in(shop: Shop) -> None:
+    shop.browse(f"/in/{USER}", agent="Firefox")
+    shop.clock.tick(90)
+    shop.browse(f"/in/{USER}", agent="Safari")
+    shop.browse("/in/bob", agent="Chrome")
+    done = shop.run("list", USER)
+
+    assert done.exit_code == 0
+    head, *rows = [re.split("  +", line) for line in done.output.splitlines()]
+    assert head == ["handle", "login", "last seen", "expires", "address", "device"]
+    assert [row[1:] for row in rows] == [
+        ["2023-11-14 22:14", "2023-11-14 22:14", "2023-11-14 22:44", "192.0.2.7", "Safari"],
+        ["2023-11-14 22:13", "2023-11-14 22:13", "2023-11-14 22:43", "192.0.2.7", "Firefox"],
+    ]
+
+
+def test_list_can_be_read_by_programs(shop: Shop) -> None:
+    shop.browse(f"/in/{USER}")
+    [row] = json.loads(shop.run("list", USER, "--format", "json").output)
+
+    assert len(row.pop("handle")) == 43
+    assert row == {
+        "created_at": NOW,
+        "login_at": NOW,
+        "seen_at": NOW,
+        "expires_at": NOW + 1800,
+        "user_agent": "Firefox",
+        "address": "192.0.2.7",
+    }
+
+
+def test_list_says_that_there_is_nothing_to_list(shop: Shop) -> None:
+    assert shop.run("list", USER).output == "Signed in nowhere.\n"
+    assert shop.run("list", USER, "--format", "json").output == "[]\n"
+
+
+def test_list_lets_no_device_drive_the_terminal(shop: Shop) -> None:
+    """The info of a record is no secret and has no seal, so who can write to the store may have put this there."""
+    shop.browse(f"/in/{USER}")
+    [record] = _records(shop)
+    device = Device.decode(record.info)
+    assert device is not None
+    planted = msgspec.msgpack.encode([device.lineage, device.login_at, "\x1b[2Jgone\r", "\x07"])
+    info = record.info[:1] + planted
+    shop.store.replace(replace(record, info=info, version=b"another!"), expected=record.version, now=NOW)
+
+    output = shop.run("list", USER).output
+    assert "?[2Jgone?" in output
+    assert not {"\x1b", "\r", "\x07"} & set(output)
+
+
+@pytest.mark.requirement("CL-04")
+def test_revoke_ends_the_session_that_a_handle_names(shop: Shop) -> None:
+    one, other = shop.browse(f"/in/{USER}"), shop.browse(f"/in/{USER}")
+    [latest, first] = handles(shop)
+    done = shop.run("revoke", first)
+
+    assert (done.exit_code, done.output) == (0, "1 ended.\n")
+    assert handles(shop) == [latest]
+    assert {shop.told(one), shop.told(other)} == {"None administrator", f"{USER} None"}
+    assert shop.run("revoke", first).output == "0 ended.\n"
+
+
+@pytest.mark.requirement("CL-04")
+def test_revoke_ends_all_sessions_of_a_user(shop: Shop) -> None:
+    mine = [shop.browse(f"/in/{USER}") for _ in range(3)]
+    other = shop.browse("/in/bob")
+    done = shop.run("revoke", "--user", USER)
+
+    assert (done.exit_code, done.output) == (0, "3 ended.\n")
+    assert {shop.told(browser) for browser in mine} == {"None administrator"}
+    assert shop.told(other) == "bob None"
+    assert shop.run("revoke", "--user", USER).output == "0 ended.\n"
+
+
+@pytest.mark.requirement("CL-04")
+def test_revoke_ends_all_sessions_of_everybody(shop: Shop) -> None:
+    browsers = [shop.browse(path) for path in ("/in/alice", "/in/bob", "/in/bob", "/cart", "/cart")]
+    done = shop.run("revoke", "--all", "--yes")
+
+    assert (done.exit_code, done.output) == (0, "5 ended.\n")
+    assert {shop.told(browser) for browser in browsers} == {"None administrator"}
+    assert shop.run("revoke", "--all", "--yes").output == "0 ended.\n"
+
+
+def test_all_are_ended_after_a_question_only(shop: Shop) -> None:
+    browser = shop.browse("/in/alice")
+    run = shop.app.test_cli_runner().invoke
+    no, nothing = (run(args=["sessions", "revoke", "--all"], input=answer) for answer in ("n\n", ""))
+
+    assert (no.exit_code, nothing.exit_code) == (1, 1)
+    assert shop.told(browser) == "alice None"
+    yes = run(args=["sessions", "revoke", "--all"], input="y\n")
+    assert yes.output == "End every session of this application? [y/N]: y\n1 ended.\n"
+    assert shop.told(browser) == "None administrator"
+
+
+def test_an_end_by_an_administrator_is_told_to_who_listens(shop: Shop) -> None:
+    told: list[tuple[str, str | None]] = []
+
+    def note(_: object, reason: str, user_id: str | None) -> None:
+        told.append((reason, user_id))
+
+    shop.browse("/in/alice"), shop.browse("/cart")
+    with session_ended.connected_to(note):
+        shop.run("revoke", "--all", "--yes")
+
+    assert sorted(told, key=str) == [("administrator", "alice"), ("administrator", None)]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--user", "alice", "--all"],
+        ["A" * 43, "--user", "alice"],
+        ["A" * 43, "--all"],
+        ["no handle"],
+        ["--usr"],
+        ["--user", ""],
+    ],
+    ids=str,
+)
+def test_revoke_wants_exactly_one_thing_to_end(shop: Shop, args: list[str]) -> None:
+    browser = shop.browse("/in/alice")
+    done = shop.run("revoke", *args, "--yes")
+
+    assert done.exit_code == 2
+    assert "Usage:" in done.output
+    assert shop.told(browser) == "alice None"
+
+
+@pytest.mark.parametrize("first", ["-", "--"])
+def test_a_handle_may_begin_with_a_dash(first: str) -> None:
+    done = Shop(MemoryStore()).run("revoke", first + "A" * (43 - len(first)))
+
+    assert (done.exit_code, done.output) == (0, "0 ended.\n")
+
+
+def test_a_handle_of_another_application_ends_nothing_here(shop: Shop) -> None:
+    """Two on one store: what no secret of ours opens is none of ours."""
+    shop.browse("/in/alice")
+    other = Office(shop.store)
+    other.app.secret_key = "y"
+
+    assert other.run("revoke", "--all", "--yes").output == "0 ended.\n"
+    assert len(handles(shop, "alice")) == 1
+
+
+# How many there are.
+
+
+def test_stats_counts_what_there_is(shop: Shop) -> None:
+    shop.browse("/cart")
+    shop.clock.tick(1801)
+    for path in ("/in/alice", "/in/bob", "/cart"):
+        shop.browse(path)
+    shop.run("revoke", "--user", "alice")
+    foreign = Office(shop.store)
+    foreign.app.secret_key = "y"
+    found = json.loads(shop.run("stats", "--format", "json").output)
+
+    sizes = [found.pop("median_size"), found.pop("largest_size")]
+    assert found == {
+        "live": 2,
+        "signed_in": 1,
+        "expired": 1,
+        "ended": 1,
+        "unreadable": 0,
+        "ages": [
+            {"under": 3600.0, "count": 2},
+            {"under": 43200.0, "count": 0},
+            {"under": 86400.0, "count": 0},
+            {"under": 604800.0, "count": 0},
+            {"under": 2592000.0, "count": 0},
+            {"under": None, "count": 0},
+        ],
+    }
+    assert 100 < sizes[0] < 500 < sizes[1] < 1000
+    found = json.loads(foreign.run("stats", "--format", "json").output)
+    assert (found["live"], found["unreadable"], found["largest_size"]) == (0, 4, None)
+
+
+def test_stats_are_a_picture_of_ages(shop: Shop) -> None:
+    shop.app.config["PERMANENT_SESSION_LIFETIME"] = 40 * 86_400
+    shop.app.add_url_rule("/stay", "stay", lambda: login_user(USER, remember=True) or "in")
+    for days in (0, 5, 5, 13):
+        shop.clock.tick(days * 86_400)
+        shop.browse("/stay")
+    done = shop.run("stats")
+
+    assert done.exit_code == 0
+    lines = done.output.splitlines()
+    assert lines[:2] == ["4 live, 4 of them signed in", "0 expired, 0 traces of ended ones, 0 that cannot be opened"]
+    assert re.fullmatch(r"bytes of a live session: \d+ in the median, \d+ at most", lines[2])
+    assert lines[3:] == [
+        "under 1 hour                1  ##############",
+        "under 12 hours              0",
+        "under 1 day                 0",
+        "under 7 days                0",
+        "under 30 days               3  ########################################",
+        "30 days and more            0",
+    ]
+
+
+def test_stats_name_nobody(shop: Shop) -> None:
+    browser = shop.browse(f"/in/{USER}")
+    cookie = browser.get_cookie("session")
+    assert cookie is not None
+    output = shop.run("stats").output + shop.run("stats", "--format", "json").output
+
+    assert not any(text in output for text in [cookie.value, USER, *handles(shop), *keys_in(shop.store)])
+
+
+def test_stats_judge_by_todays_limits(shop: Shop) -> None:
+    """As a request would: a timeout that was lowered has ended what is older."""
+    shop.browse("/in/alice")
+    shop.clock.tick(601)
+    strict = Shop.__new__(Shop)
+    strict.app = Flask("office")
+    strict.app.config.update(SECRET_KEY="x", TESTING=True, SESSIONKIT_IDLE_TIMEOUT=600)
+    SessionKit(strict.app, store=shop.store, clock=shop.clock)
+
+    assert json.loads(shop.run("stats", "--format", "json").output)["live"] == 1
+    found = json.loads(strict.run("stats", "--format", "json").output)
+    assert (found["live"], found["expired"]) == (0, 1)
+
+
+def test_an_empty_store_has_an_empty_picture(office: Office) -> None:
+    done = office.run("stats")
+
+    assert done.exit_code == 0
+    assert done.output.splitlines()[0] == "0 live, 0 of them signed in"
+    assert "#" not in done.output
+
+
+# What a store cannot do.
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["stats"], "Error: This store cannot be walked from end to end, so nothing can be counted."),
+        (["revoke", "--all", "--yes"], "Error: This store cannot be walked from end to end, so not all sessions"),
+    ],
+    ids=str,
+)
+def test_a_store_that_cannot_be_walked_is_told_with_the_mend(args: list[str], said: str) -> None:
+    done = Shop(PausingStore(MemoryStore())).run(*args)
+
+    assert done.exit_code == 1
+    assert done.output.startswith(said)
+    assert ("Change SECRET_KEY" in done.output) == ("--all" in args)
+
+
+@pytest.mark.parametrize("args", [["list", USER], ["revoke", "A" * 43], ["revoke", "--user", USER]], ids=str)
+def test_a_store_without_an_index_is_told_in_one_line(args: list[str]) -> None:
+    class Blind(MemoryStore):
+        capabilities = Capability.NONE
+
+    done = Shop(Blind()).run(*args)
+
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: This store cannot list a user's sessions. Choose one that can")
+
+
+@pytest.mark.parametrize(
+    ("args", "call"),
+    [
+        (["list", USER], "list_owner"),
+        (["revoke", "--user", USER], "list_owner"),
+        (["revoke", "A" * 43], "list_owner"),
+        (["revoke", "--all", "--yes"], "scan"),
+        (["stats"], "scan"),
+    ],
+    ids=str,
+)
+def test_a_store_that_fails_is_one_line_and_exit_1_everywhere(args: list[str], call: str) -> None:
+    class Failing(MemoryStore):
+        def list_owner(self, *args: Any, **kwargs: Any) -> Any:
+            raise StoreError("No answer.")
+
+        def scan(self) -> Any:
+            yield from super().scan()
+            raise StoreError("No answer.")
+
+    done = Shop(Failing()).run(*args)
+
+    assert done.exit_code == 1
+    assert done.output == "Error: The session store could not answer: No answer.\n"
+
+
+# Sessions in browsers.
+
+
+class Booth(Shop):
+    """A shop that keeps its sessions in browsers."""
+
+    def __init__(self, known: Store | None) -> None:
+        super().__init__(MemoryStore())
+        self.app.config.update(SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=known)
+        SessionKit(self.app, clock=self.clock)
+
+
+@pytest.mark.requirement("CL-04")
+def test_sessions_in_browsers_are_listed_counted_and_ended_by_user() -> None:
+    booth = Booth(MemoryStore())
+    mine = [booth.browse(f"/in/{USER}") for _ in range(2)]
+    other = booth.browse("/in/bob")
+    assert len(handles(booth)) == 2
+    found = json.loads(booth.run("stats", "--format", "json").output)
+    assert (found["live"], found["signed_in"], found["largest_size"]) == (3, 3, None)
+
+    assert booth.run("revoke", handles(booth)[0]).output == "1 ended.\n"
+    assert booth.run("revoke", "--user", USER).output == "1 ended.\n"
+    assert {booth.told(browser) for browser in mine} == {"None administrator"}
+    assert booth.told(other) == "bob None"
+    found = json.loads(booth.run("stats", "--format", "json").output)
+    assert (found["live"], found["ended"]) == (1, 2)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_all_sessions_in_browsers_are_ended_by_another_secret(known: bool) -> None:
+    done = Booth(MemoryStore() if known else None).run("revoke", "--all", "--yes")
+
+    assert done.exit_code == 1
+    assert done.output.startswith(
+        "Error: Sessions lie in browsers here, so no store has all of them. Change SECRET_KEY"
+    )
+
+
+@pytest.mark.parametrize("args", [["list", USER], ["revoke", "--user", USER], ["stats"]], ids=str)
+def test_of_sessions_in_browsers_alone_nothing_is_known(args: list[str]) -> None:
+    done = Booth(None).run(*args)
+
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: Sessions lie in browsers here")
+
+
+def test_of_a_user_who_was_moved_to_another_secret_nothing_is_counted_twice() -> None:
+    known = MemoryStore()
+    booth = Booth(known)
+    booth.browse("/in/alice")
+    booth.app.config.update(SECRET_KEY="y", SECRET_KEY_FALLBACKS=["x"])
+    booth.browse("/in/alice")
+    found = json.loads(booth.run("stats", "--format", "json").output)
+
+    assert len(keys_in(known)) == 2
+    assert (found["live"], found["unreadable"]) == (2, 0)
+
+
+def _records(shop: Shop) -> list[Record]:
+    assert isinstance(shop.store, Scans)
+    return list(shop.store.scan())
