@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, current_app, flash, redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import PasswordField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms import BooleanField
 
 from flask_sessionkit import current_user_id, login_user, login_view, logout_user, next_url
 
 from . import people
+from .forms import name_field, password_field
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -19,35 +19,41 @@ SENTENCES = {
     "idle": "You were away for a while, so your session was closed. If you were signed in, please do so again.",
     "absolute": "It has been a long day, and a session ends after some hours, however busy it was.",
     "revoked": "This session was ended from elsewhere. Please sign in again.",
+    "administrator": "The administrator of this shop has ended this session.",
     "replaced": "A new session took the place of this one when somebody signed in.",
     "logout": "You have signed out, and that session is over.",
     "stamp": "Your password or your account has changed, which ends every session from before. Please sign in again.",
     "limit": "You are signed in on many devices, and this session had to make room.",
+    "rotated": "An old copy of this session's cookie was used, perhaps by somebody else, so we ended it to be safe.",
 }
 #: Ends that the browser knows of: it was sent a newer cookie, or none. Who comes with the old one may only sign in.
 _KNOWN_ENDS = ("logout", "replaced")
 
 
 class LoginForm(FlaskForm):
-    """A name and a password."""
+    """A name and a password, and whether the cookie shall outlive the browser."""
 
-    name = StringField("Name", [InputRequired("Please give your name."), Length(max=80)])
-    password = PasswordField("Password", [InputRequired("Please give your password."), Length(max=200)])
+    name = name_field()
+    password = password_field()
+    remember = BooleanField("Keep me signed in")
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
 @login_view
 def log_in() -> ResponseReturnValue:
     """Sign in. What a stranger put into the cart is kept; the cookie is a new one and the old one is dead."""
-    known = people.by_id(current_user_id())
-    form = LoginForm(name=known.name if known else None)
+    everybody = people.of_shop()
+    known = everybody.by_id(current_user_id())
+    form = LoginForm(name=known.name if known else None, remember=session.permanent)
     if not form.validate_on_submit():
         return render_template("login.html", form=form, demo=_demo())
-    person = people.with_password(form.name.data, form.password.data)
+    person = everybody.with_password(form.name.data, form.password.data)
     if person is None:
         form.form_errors.append("That name and that password do not belong together.")
         return render_template("login.html", form=form, demo=_demo()), 401
-    login_user(person.id, stamp=person.stamp)
+    login_user(person.id, remember=form.remember.data, stamp=person.stamp)
+    if session.permanent:  # it was before, and the box is empty now
+        session.permanent = form.remember.data
     flash(f"Welcome, {person.full_name}.")
     return redirect(next_url(url_for("shop.cart" if session.get("cart") else "shop.shelf")))
 
@@ -77,4 +83,4 @@ def _ending() -> dict[str, object]:
 def _demo() -> dict[str, object] | None:
     if not current_app.debug:
         return None
-    return {"names": [person.name for person in people.PEOPLE], "password": people.DEMO_PASSWORD}
+    return {"names": people.DEMO_NAMES, "password": people.DEMO_PASSWORD}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, current_app, render_template, request, session
+from flask import Blueprint, Response, current_app, render_template, request, session
+
+from . import counting
 
 blueprint = Blueprint("inside", __name__)
 
@@ -31,14 +34,17 @@ _POWERS = {
     "DURABLE": "It outlives a restart.",
 }
 
+#: What stands in the page for its cost until that is known.
+_COST = "<!-- cost -->"
+
 
 @blueprint.get("/session")
-def show() -> str:
-    """Show the session's kind, times and keys. No value, and no token."""
+def show() -> Response:
+    """Show the session's kind, times, keys and cost. No value, and no token."""
     is_in_browser = current_app.session_interface.is_client_kind
     able = () if is_in_browser else current_app.extensions["sessionkit"].store.capabilities
     cookie = current_app.session_interface.get_cookie_name(current_app)
-    return render_template(
+    page = render_template(
         "session.html",
         store=_store_in_words(),
         is_in_browser=is_in_browser,
@@ -46,20 +52,23 @@ def show() -> str:
         cookie=cookie,
         has_cookie=cookie in request.cookies,
         now=current_app.extensions["now"](),
-        idle=_seconds("SESSIONKIT_IDLE_TIMEOUT"),
-        absolute=_seconds("SESSIONKIT_ABSOLUTE_TIMEOUT"),
+        absolute=_seconds("SESSIONKIT_REMEMBER_TIMEOUT" if session.permanent else "SESSIONKIT_ABSOLUTE_TIMEOUT"),
         fresh=_seconds("SESSIONKIT_FRESH_TIMEOUT"),
         keys=sorted(session),
+        cost=_COST,
     )
+    return Response(_told_the_cost(page, counting.calls()), mimetype="text/html")
 
 
 @blueprint.app_template_filter()
 def dial(seconds: float) -> str:
     """Return a span as a clock shows it; ``ticking.js`` goes on from there in the same words.
 
-    >>> dial(1798), dial(43199.6)
-    ('29:58', '11:59:59')
+    >>> dial(1798), dial(43199.6), dial(2592000)
+    ('29:58', '11:59:59', '30 days')
     """
+    if seconds >= 172_800:
+        return f"{int(seconds // 86_400)} days"
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -74,6 +83,15 @@ def moment(when: float | datetime) -> str:
     """
     told = when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC)
     return f"{told.day} {told:%b, %H:%M:%S} UTC"
+
+
+def _told_the_cost(page: str, calls: list[str]) -> Iterator[str]:
+    """Send the page after the session was saved: only then all calls of the request are known."""
+    before, _, after = page.partition(_COST)
+    yield before
+    yield f"{len(calls) or 'no'} call{'' if len(calls) == 1 else 's'} of the store"
+    yield "".join(f"{mark} <code>{name}</code>" for mark, name in zip(":" + "," * len(calls), calls, strict=False))
+    yield after
 
 
 def _store_in_words() -> str:

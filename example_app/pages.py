@@ -12,6 +12,7 @@ from .goods import euros
 
 #: Errors in the shop's words: a heading and a sentence, by status. Others keep Werkzeug's.
 _WORDS = {
+    403: ("Staff only", "Behind this door is who looks after the shop. You are signed in, and it is not you."),
     404: ("Not on our shelf", "We looked behind the pot and under the cups. There is no such page here."),
     405: ("The other door, please", "This address takes what a form sends, or is only for reading. Nothing was done."),
     500: ("We have spilt something", "That was us, not you, and it is noted. Please try again in a while."),

@@ -98,7 +98,7 @@ def order() -> ResponseReturnValue:
 
 @blueprint.app_context_processor
 def _cart() -> dict[str, object]:
-    return {"bill": bill_of(session.get("cart", {})), "person": people.by_id(current_user_id())}
+    return {"bill": bill_of(session.get("cart", {})), "person": people.of_shop().by_id(current_user_id())}
 
 
 def _article(slug: str) -> Article:

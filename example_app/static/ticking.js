@@ -7,6 +7,7 @@ const loadedAt = performance.now();
 
 function dial(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
+  if (whole >= 172800) return `${Math.floor(whole / 86400)} days`;
   const two = (number) => String(number).padStart(2, "0");
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor(whole / 60) % 60;
