@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 from flask.sessions import SessionInterface
 
-from .transport import Cookie
+from .transport import Attributes, Cookie
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -113,16 +114,18 @@ class CookiePolicy(SessionInterface):
         return bool(app.config["SESSION_COOKIE_DOMAIN"] or app.config["SESSION_COOKIE_PATH"])
 
     def cookie(self, app: Flask) -> Cookie:
-        """Return the cookie that carries a token."""
-        return Cookie(
-            name=self.get_cookie_name(app),
-            domain=self.get_cookie_domain(app),
-            path=self.get_cookie_path(app),
-            secure=self.get_cookie_secure(app),
-            httponly=self.get_cookie_httponly(app),
-            samesite=self.get_cookie_samesite(app),
-            partitioned=self.get_cookie_partitioned(app),
-        )
+        """Return the cookie that carries a token. Nothing is asked of the settings before it is needed."""
+        return Cookie(partial(self.get_cookie_name, app), partial(self._attributes, app))
+
+    def _attributes(self, app: Flask) -> Attributes:
+        return {
+            "domain": self.get_cookie_domain(app),
+            "path": self.get_cookie_path(app),
+            "secure": self.get_cookie_secure(app),
+            "httponly": self.get_cookie_httponly(app),
+            "samesite": self.get_cookie_samesite(app),
+            "partitioned": self.get_cookie_partitioned(app),
+        }
 
     def cookie_settings(self, app: Flask) -> tuple[object, ...]:
         """Return all that the cookie depends on."""

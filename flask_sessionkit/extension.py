@@ -18,8 +18,9 @@ from .config import Settings, read_settings
 from .cookie_policy import cookie_faults
 from .errors import ConfigError, SessionKitError, StoreError
 from .identity import as_user_id
-from .interface import RETRY_AFTER, SessionKitInterface
+from .interface import SessionKitInterface
 from .reasons import Reason
+from .responses import RETRY_AFTER
 from .roster import Roster, SessionInfo
 from .secret_keys import fit_secrets
 from .store_urls import Site, make_store, store_of_client

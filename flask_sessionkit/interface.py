@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from flask import g, has_app_context
 from flask.sessions import SessionMixin
 from msgspec import Struct
-from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import PASSIVE
 from .backends import Backend
@@ -26,6 +25,7 @@ from .cookie_policy import CookiePolicy
 from .errors import ConfigError, StoreError
 from .lifecycle import Farewell, Visit
 from .reasons import Reason
+from .responses import RETRY_AFTER, become_unavailable, vary_by, watch
 from .revocations import Revocations
 from .roster import Roster, ServerRoster
 from .sealing import KeyRing
@@ -34,7 +34,7 @@ from .server_backend import ServerBackend
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
-from .transport import tokens_in
+from .transport import Transport
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -43,8 +43,6 @@ _log = logging.getLogger("flask_sessionkit")
 
 #: Names of a cookie whose keys are kept.
 _MOST_NAMES = 16
-#: Seconds until a client may ask again when the store could not answer.
-RETRY_AFTER = 5
 
 
 class SessionKitInterface(CookiePolicy):
@@ -69,6 +67,7 @@ class SessionKitInterface(CookiePolicy):
         self.clock = clock
         self._stamp_of = stamp_of
         self.is_client_kind = is_client_kind
+        self._varies_by = ("Cookie",)
         #: By the cookie's name, which some applications choose by the request.
         self._keyed: dict[str, tuple[_Named, KeyRing, Backend]] = {}
 
@@ -83,12 +82,11 @@ class SessionKitInterface(CookiePolicy):
         if not isinstance(session, Session):
             return
         if session.accessed:
-            _vary_by_cookie(response)
+            vary_by(response, self._varies_by)
         visit = session.visit
-        if isinstance(visit, Visit):
+        if isinstance(visit, _Visit):
             self._close(app, session, visit, response)
-        if response.is_streamed and not response.direct_passthrough:
-            response.response = _Watched(response.response, session)  # type: ignore[assignment]  # all bytes or all str
+        watch(response, session)
 
     def roster(self, app: Flask) -> Roster:
         """Return the list of who is signed in where."""
@@ -181,16 +179,17 @@ class SessionKitInterface(CookiePolicy):
                 "error. Register @kit.user_stamp."
             )
 
-    def _visit(self, app: Flask, request: Request, opened_at: float) -> Visit:
+    def _visit(self, app: Flask, request: Request, opened_at: float) -> _Visit:
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
         backend = self.backend(app)
-        return Visit(
+        transport = self._transport(app, request)
+        return _Visit(
             backend,
             self.clock,
             Circumstances(
                 rules=Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
-                tokens=self._tokens(app, request, backend),
+                tokens=transport.tokens(request.environ, could_be=backend.could_be),
                 sender=app,
                 opened_at=opened_at,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
@@ -199,13 +198,13 @@ class SessionKitInterface(CookiePolicy):
                 device=partial(_device, request) if self.settings.client_info else _no_device,
                 forget_csrf=partial(_forget_csrf, csrf_field),
             ),
+            transport,
         )
 
-    def _tokens(self, app: Flask, request: Request, backend: Backend) -> Sequence[str]:
-        header = request.environ.get("HTTP_COOKIE")
-        return tokens_in(header, named=self.get_cookie_name(app), could_be=backend.could_be) if header else ()
+    def _transport(self, app: Flask, request: Request) -> Transport:
+        return self.cookie(app)
 
-    def _close(self, app: Flask, session: Session, visit: Visit, response: Response) -> None:
+    def _close(self, app: Flask, session: Session, visit: _Visit, response: Response) -> None:
         failure = visit.failure
         try:
             farewell = visit.close(session, failed=response.status_code >= 500)
@@ -215,30 +214,29 @@ class SessionKitInterface(CookiePolicy):
             # A view that met the failure and answered it has its answer sent; any other gets this one. So does one that
             # logged out all the same: the session lives on, and no answer may say otherwise.
             if failure is None or response.status_code == 500 or session.is_to_end:
-                _become_unavailable(app, response)
+                become_unavailable(app, response)
             elif response.status_code == 503:
                 response.headers.setdefault("Retry-After", str(RETRY_AFTER))  # the application's own page
             return
-        self._tell_browser(app, session, farewell, response)
+        self._tell_client(app, session, visit.transport, farewell, response)
 
     def _expires(self, app: Flask, session: Session, lasts: float) -> datetime | None:
         # Flask's date knows the idle limit alone, and who heeds it and not Max-Age would keep the cookie for too long.
         expires = self.get_expiration_time(app, session)
         return expires and min(expires, datetime.now(UTC) + timedelta(seconds=lasts))
 
-    def _tell_browser(self, app: Flask, session: Session, farewell: Farewell, response: Response) -> None:
-        is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
-        is_outdated = session.modified and self.is_outdated(app)
-        if farewell.token is not None and (farewell.must_send or is_refresh or is_outdated):
-            self.cookie(app).send(
-                response,
-                farewell.token,
-                lasts=farewell.lasts if farewell.is_permanent else None,
-                expires=self._expires(app, session, farewell.lasts) if farewell.is_permanent else None,
-            )
-            self.note_sent(app)
+    def _tell_client(
+        self, app: Flask, session: Session, transport: Transport, farewell: Farewell, response: Response
+    ) -> None:
+        is_sent_again = transport.is_kept_by_browser and self._is_sent_again(app, session, farewell)
+        if farewell.token is not None and (farewell.is_new or is_sent_again):
+            lasts = farewell.lasts if farewell.is_permanent else None
+            expires = None if lasts is None else self._expires(app, session, lasts)
+            transport.send(response, farewell.token, lasts=lasts, expires=expires)
+            if transport.is_kept_by_browser:
+                self.note_sent(app)
         elif farewell.forget:
-            self.cookie(app).forget(response)
+            transport.forget(response)
         elif session.shows_user and "Cache-Control" not in response.headers:
             response.headers.add("Cache-Control", "no-store")
             return
@@ -246,8 +244,21 @@ class SessionKitInterface(CookiePolicy):
             return
         # A Set-Cookie does not keep a shared cache from storing the response (RFC 9111, 7.3).
         response.headers["Cache-Control"] = "no-store"
-        if farewell.is_logout and self.settings.clear_site_data:
+        if farewell.is_logout and self.settings.clear_site_data and transport.is_kept_by_browser:
             response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+
+    def _is_sent_again(self, app: Flask, session: Session, farewell: Farewell) -> bool:
+        """Return whether the browser is sent what it has, to keep it for longer or with other attributes."""
+        is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
+        return farewell.must_send or is_refresh or (session.modified and self.is_outdated(app))
+
+
+class _Visit(Visit):
+    """A visit, and how its token travels."""
+
+    def __init__(self, backend: Backend, clock: Clock, circumstances: Circumstances, transport: Transport) -> None:
+        super().__init__(backend, clock, circumstances)
+        self.transport = transport
 
 
 class _Named(Struct, frozen=True):
@@ -288,55 +299,3 @@ def _forget_csrf(field: str) -> None:
     # Flask-WTF keeps the signed token of this request in g, and would put the old one into the same response.
     if has_app_context():
         g.pop(field, None)
-
-
-def _vary_by_cookie(response: Response) -> None:
-    if "Vary" not in response.headers:
-        # What werkzeug's vary.add() comes to, at a fifth of the time: reading and writing a set of names costs a load.
-        response.headers.add("Vary", "Cookie")
-    elif "*" not in response.vary:
-        response.vary.add("Cookie")
-
-
-class _Watched:
-    """The chunks of a streamed response. From the first to the last of them the session takes no changes.
-
-    No generator: one that was never started (the answer to a HEAD) would leave its chunks open when it is closed.
-    """
-
-    def __init__(self, chunks: Iterable[bytes | str], session: Session) -> None:
-        self._chunks = chunks
-        self._session = session
-
-    def __iter__(self) -> Iterator[bytes | str]:
-        self._session.note_sending(True)
-        try:
-            yield from self._chunks
-        finally:
-            self._session.note_sending(False)
-
-    def close(self) -> None:
-        if hasattr(self._chunks, "close"):
-            self._chunks.close()
-
-
-def _become_unavailable(app: Flask, response: Response) -> None:
-    """Turn a response into a 503: what it says may rest on a session that was not saved."""
-    error = ServiceUnavailable("The session store could not answer.", retry_after=RETRY_AFTER)
-    try:
-        answer = app.make_response(app.handle_http_exception(error))
-    except Exception:  # noqa: BLE001  # the application's own page may fail in any way; it is no reason to answer 200
-        _log.exception("The page for a 503 failed.")
-        answer = app.make_response(error)
-    response.close()
-    response.direct_passthrough = False
-    response.status = answer.status if answer.status_code >= 500 else "503 SERVICE UNAVAILABLE"
-    response.set_data(answer.get_data())
-    # A login that was not made leaves no remember cookie behind; what logs out may go on doing so.
-    deleting = [cookie for cookie in response.headers.getlist("Set-Cookie") if "; Max-Age=0" in cookie]
-    response.headers.setlist("Set-Cookie", deleting)
-    for name in ("Location", "Content-Encoding", "Content-Disposition", "Content-Range", "ETag", "Last-Modified"):
-        response.headers.pop(name, None)
-    response.headers["Content-Type"] = answer.headers["Content-Type"]
-    response.headers["Retry-After"] = answer.headers.get("Retry-After", str(RETRY_AFTER))
-    response.headers["Cache-Control"] = "no-store"

@@ -43,7 +43,8 @@ class Farewell(Struct, frozen=True):
     """What to tell the browser.
 
     :param token: of the session that goes on; ``None`` if none does.
-    :param must_send: the browser does not have the token yet, or not for as long as it should.
+    :param is_new: the client does not have the token yet.
+    :param must_send: it is to be sent, though the browser has it, which keeps it for too short or too long a time.
     :param may_refresh: somebody was here, and sending the token again cannot put an old one in a newer one's place.
     :param forget: delete the cookie.
     :param is_logout: a user logged out in this request.
@@ -52,6 +53,7 @@ class Farewell(Struct, frozen=True):
     """
 
     token: str | None = None
+    is_new: bool = False
     must_send: bool = False
     may_refresh: bool = False
     forget: bool = False
@@ -464,7 +466,7 @@ class Visit:
             return Farewell()
         contents = _contents(found)
         token = self._backend.token_of(found)
-        farewell = Farewell(token, must_send=must_send or token != self._sent)
+        farewell = Farewell(token, is_new=token != self._sent, must_send=must_send)
         if not is_permanent(contents.data):
             return farewell
         absolute_at = found.times(contents).under(self._circumstances.limits(contents.data)).absolute_at

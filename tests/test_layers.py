@@ -65,6 +65,7 @@ FLOORS = {
     "store_urls": 3,
     "lifecycle": 4,
     "auth": 4,
+    "responses": 4,
     "roster": 4,
     "census": 4,
     "client_roster": 5,
@@ -81,8 +82,8 @@ FLOORS = {
 }
 
 #: These know HTTP; all others are told what they need of it.
-KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "checkup", "cli", "extension"}
-KNOW_WERKZEUG = {"transport", "auth", "interface", "extension"}
+KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "responses", "checkup", "cli", "extension"}
+KNOW_WERKZEUG = {"transport", "auth", "responses", "extension"}
 
 #: A store in several files.
 SQL = {name for name in FLOORS if name.startswith("stores.sql")}

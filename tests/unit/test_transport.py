@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,17 +11,27 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
 from flask_sessionkit.tokens import is_token, new_token
-from flask_sessionkit.transport import Cookie, tokens_in
+from flask_sessionkit.transport import Attributes, Cookie, tokens_in
 
-COOKIE = Cookie(
-    name="__Host-session", domain=None, path="/", secure=True, httponly=True, samesite="Lax", partitioned=False
-)
+NAME = "__Host-session"
+ATTRIBUTES: Attributes = {
+    "domain": None,
+    "path": "/",
+    "secure": True,
+    "httponly": True,
+    "samesite": "Lax",
+    "partitioned": False,
+}
 ONE, OTHER = "A" * 43, "B" * 42 + "A"
 
 
-def sent(cookie: Cookie = COOKIE, *, lasts: float | None = None, expires: datetime | None = None) -> str:
+def made(name: str = NAME, attributes: Attributes = ATTRIBUTES) -> Cookie:
+    return Cookie(lambda: name, lambda: attributes)
+
+
+def sent(cookie: Cookie | None = None, *, lasts: float | None = None, expires: datetime | None = None) -> str:
     response = Response()
-    cookie.send(response, ONE, lasts=lasts, expires=expires)
+    (cookie or made()).send(response, ONE, lasts=lasts, expires=expires)
     [header] = response.headers.getlist("Set-Cookie")
     return header
 
@@ -42,7 +52,7 @@ def sent(cookie: Cookie = COOKIE, *, lasts: float | None = None, expires: dateti
     ],
 )
 def test_a_token_is_found_as_a_browser_sends_it(header: str) -> None:
-    assert tokens_in(header, named=COOKIE.name, could_be=is_token) == [ONE]
+    assert tokens_in(header, named=NAME, could_be=is_token) == [ONE]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +88,7 @@ def test_a_token_is_found_as_a_browser_sends_it(header: str) -> None:
     ],
 )
 def test_what_is_no_cookie_of_this_name_is_dropped(header: str) -> None:
-    assert tokens_in(header, named=COOKIE.name, could_be=is_token) == []
+    assert tokens_in(header, named=NAME, could_be=is_token) == []
 
 
 SPACES = ["\u2000".encode().decode("latin-1"), "\xa0", "\x85", "\x0b", "\x0c", "\x1c", "\x00", "\r", "\n", "\u2000"]
@@ -89,12 +99,12 @@ SPACES = ["\u2000".encode().decode("latin-1"), "\xa0", "\x85", "\x0b", "\x0c", "
 def test_only_a_space_and_a_tab_are_trimmed(space: str) -> None:
     """A parser that trims more takes a sibling host's cookie for one with ``__Host-`` ("Cookie Chaos")."""
     for pair in (f"{space}__Host-session={ONE}", f"__Host-session{space}={ONE}", f"__Host-session={ONE}{space}"):
-        assert tokens_in(pair, named=COOKIE.name, could_be=is_token) == []
-        assert tokens_in(f"a=b; {pair}; c=d", named=COOKIE.name, could_be=is_token) == []
+        assert tokens_in(pair, named=NAME, could_be=is_token) == []
+        assert tokens_in(f"a=b; {pair}; c=d", named=NAME, could_be=is_token) == []
 
 
 def test_two_different_tokens_are_both_told_in_their_order() -> None:
-    assert tokens_in(f"__Host-session={OTHER}; x=y; __Host-session={ONE}", named=COOKIE.name, could_be=is_token) == [
+    assert tokens_in(f"__Host-session={OTHER}; x=y; __Host-session={ONE}", named=NAME, could_be=is_token) == [
         OTHER,
         ONE,
     ]
@@ -102,8 +112,8 @@ def test_two_different_tokens_are_both_told_in_their_order() -> None:
 
 @given(st.text(st.characters(max_codepoint=0xFF), max_size=120))
 def test_no_header_raises(header: str) -> None:
-    tokens_in(header, named=COOKIE.name, could_be=is_token)
-    tokens_in(f"__Host-session={header}", named=COOKIE.name, could_be=is_token)
+    tokens_in(header, named=NAME, could_be=is_token)
+    tokens_in(f"__Host-session={header}", named=NAME, could_be=is_token)
 
 
 @pytest.mark.requirement("IN-05")
@@ -136,7 +146,7 @@ def test_a_full_header_is_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> N
         def split(self, *_: object) -> list[str]:  # type: ignore[override]
             return [Pair(new_token()) for _ in range(1000)]
 
-    assert len(tokens_in(Header(), named=COOKIE.name, could_be=is_token)) == 1000
+    assert len(tokens_in(Header(), named=NAME, could_be=is_token)) == 1000
     assert compared < 5000
 
 
@@ -157,19 +167,19 @@ def test_one_that_is_over_never_lasts_less_than_nothing() -> None:
 
 @pytest.mark.requirement("TR-06")
 @pytest.mark.parametrize(
-    "cookie",
+    ("name", "changed"),
     [
-        COOKIE,
-        replace(COOKIE, name="__Secure-session", domain="example.com", path="/app", samesite="None", partitioned=True),
-        replace(COOKIE, name="session", secure=False, httponly=False, samesite=None),
+        (NAME, {}),
+        ("__Secure-session", {"domain": "example.com", "path": "/app", "samesite": "None", "partitioned": True}),
+        ("session", {"secure": False, "httponly": False, "samesite": None}),
     ],
 )
-def test_the_deleting_cookie_repeats_every_attribute(cookie: Cookie) -> None:
-    response = Response()
+def test_the_deleting_cookie_repeats_every_attribute(name: str, changed: Any) -> None:
+    response, cookie = Response(), made(name, {**ATTRIBUTES, **changed})
     cookie.forget(response)
     [deleting] = response.headers.getlist("Set-Cookie")
-    name, *attributes = deleting.split("; ")
+    pair, *attributes = deleting.split("; ")
 
-    assert name == f"{cookie.name}="
+    assert pair == f"{name}="
     assert "Max-Age=0" in attributes
     assert {*sent(cookie).split("; ")[1:]} == {*attributes} - {"Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"}
