@@ -60,6 +60,7 @@ class Admission:
 
     def kept(self, found: Found, contents: Contents) -> Kept:
         """Return what a session is filled with."""
+        times = found.times(contents).under(self._circumstances.limits(contents.data))
         return Kept(
             data=contents.data,
             is_new=False,
@@ -68,7 +69,8 @@ class Admission:
             created_at=contents.created_at,
             login_at=contents.login_at,
             seen_at=found.record.seen_at,
-            expires_at=found.times(contents).under(self._circumstances.limits(contents.data)).expires_at(self._now),
+            expires_at=times.expires_at(self._now),
+            ends_because=times.ends_because(self._now),
             ended_because=contents.reason if self._now < contents.created_at + TOMBSTONE_KEPT else None,
         )
 

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, overload
 from urllib.parse import quote
 
-from flask import abort, current_app, redirect, request, session, url_for
+from flask import abort, current_app, has_request_context, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BuildError
 
@@ -44,6 +44,15 @@ def current_session() -> Session:
     if current_app.session_interface.is_null_session(current):
         current["user"] = None  # Flask's own error, which tells about the missing secret.
     raise SessionKitError(f"The session is a {type(current).__name__}. Call SessionKit(app) before the first request.")
+
+
+def current_lineage() -> bytes | None:
+    """Return what stays of this request's session when its token is renewed; ``None`` where none is stored."""
+    if not has_request_context():
+        return None
+    current = current_session()
+    current.user_id  # noqa: B018  # a look, so that the visit knows what it found
+    return getattr(current.visit, "lineage", None)
 
 
 def login_user(user_id: str | int, *, remember: bool = False, stamp: str | None = None) -> None:

@@ -15,6 +15,7 @@ class Kept(Struct, frozen=True):
 
     :param data: one encoded value per name.
     :param data_of: the user whose data this is; stays after the user was unbound.
+    :param ends_because: which limit comes first if nothing more happens.
     :param ended_because: why the session that the token named is no more.
     """
 
@@ -26,6 +27,7 @@ class Kept(Struct, frozen=True):
     login_at: float | None = None
     seen_at: float | None = None
     expires_at: float | None = None
+    ends_because: Reason | None = None
     ended_because: Reason | None = None
 
     def __repr__(self) -> str:

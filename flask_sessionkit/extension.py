@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import current_app, has_request_context
 from werkzeug.exceptions import ServiceUnavailable
 
-from .auth import current_session
+from .auth import current_lineage, current_session
 from .checkup import Finding, findings
 from .cli import sessions
 from .clock import Clock, SystemClock
@@ -112,7 +112,7 @@ class SessionKit:
         :raises SessionKitError: the store keeps no index.
         :raises StoreError: the store cannot answer.
         """
-        return self._roster().sessions_of(as_user_id(user_id), current=_current_lineage())
+        return self._roster().sessions_of(as_user_id(user_id), current=current_lineage())
 
     def revoke(self, handle: str, *, user_id: str | int | None = None, reason: str = "revoked") -> int:
         """End the session that a handle names, at once; return how many that were: 1 or 0.
@@ -149,7 +149,7 @@ class SessionKit:
         :raises ValueError: it is another reason.
         :raises StoreError: the store cannot answer.
         """
-        return self._roster().revoke_user(user_id, spared=_current_lineage(), reason=_given(reason))
+        return self._roster().revoke_user(user_id, spared=current_lineage(), reason=_given(reason))
 
     def purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int:
         """Remove what has expired from the store; return how many records that were.
@@ -297,14 +297,6 @@ def _given(reason: str) -> Reason:
     if reason not in may:
         raise ValueError(f"A session that is revoked ends with one of {', '.join(may)}, not {reason!r}.")
     return Reason(reason)
-
-
-def _current_lineage() -> bytes | None:
-    if not has_request_context():
-        return None
-    current = current_session()
-    current.user_id  # noqa: B018  # a look, so that the visit knows what it found
-    return getattr(current.visit, "lineage", None)
 
 
 def _answer_failure(error: StoreError) -> ResponseReturnValue:

@@ -74,6 +74,10 @@ class Times(Struct, frozen=True):
         """Return when the session ends if nothing more happens, in Unix seconds."""
         return min(settled(self.seen_at, now) + self.idle, self.absolute_at)
 
+    def ends_because(self, now: float) -> Reason:
+        """Return which limit comes first if nothing more happens."""
+        return Reason.ABSOLUTE if self.absolute_at <= settled(self.seen_at, now) + self.idle else Reason.IDLE
+
     def verdict(self, now: float) -> Reason | None:
         """Return why the session has ended, or ``None`` while it lives. A limit's own second is past it."""
         if now >= self.absolute_at:

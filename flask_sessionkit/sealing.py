@@ -45,7 +45,7 @@ class _Key:
     @classmethod
     def derive(cls, secret: bytes, *, purpose: bytes, app_id: str, cookie_name: str = "") -> _Key:
         """Return the keys of one purpose; nothing that shows the variables of a frame shows them."""
-        context = _prefixed(purpose) + _prefixed(app_id.encode()) + _prefixed(cookie_name.encode())
+        context = _context(purpose, app_id, cookie_name)
         return cls(
             _hkdf(secret, b"kid", context, 4), _hkdf(secret, b"mac", context, 32), _hkdf(secret, b"sub", context, 32)
         )
@@ -190,6 +190,11 @@ class KeyRing:
         return [key.mac(user)[:16].hex() for key in self._users]
 
 
+def mac_key(secret: bytes, *, purpose: bytes, app_id: str) -> bytes:
+    """Return the 32 bytes that authenticate for a purpose which seals nothing."""
+    return _hkdf(secret, b"mac", _context(purpose, app_id), 32)
+
+
 def _decrypted(key: _Key, body: bytes, bound: bytes) -> bytes | None:
     from cryptography.exceptions import InvalidTag
 
@@ -217,6 +222,10 @@ def _hkdf(secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     return HKDF(algorithm=SHA256(), length=length, salt=_SALT, info=_prefixed(label) + context).derive(secret)
+
+
+def _context(purpose: bytes, app_id: str, cookie_name: str = "") -> bytes:
+    return _prefixed(purpose) + _prefixed(app_id.encode()) + _prefixed(cookie_name.encode())
 
 
 def _prefixed(field: bytes) -> bytes:

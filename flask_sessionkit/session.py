@@ -205,6 +205,12 @@ class Session(SessionMixin):
         return self._kept.expires_at
 
     @property
+    def ends_because(self) -> str | None:
+        """Which limit ends the session at ``expires_at``: "idle" or "absolute"; ``None`` before it is stored."""
+        self._look()
+        return self._kept.ends_because
+
+    @property
     def ended_because(self) -> str | None:
         """Why the session that this cookie named is no more: a value of ``Reason``. Told for a minute."""
         self._look()

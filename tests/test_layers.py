@@ -74,6 +74,12 @@ FLOORS = {
     "cli": 7,
     "extension": 8,
     "__init__": 9,
+    "devices.__init__": 11,
+    "devices.agents": 0,
+    "devices.listing": 9,
+    "devices.proof": 1,
+    "devices.texts": 1,
+    "devices.views": 10,
     "testing.__init__": 9,
     "testing.clock": 9,
     "testing.contract": 9,
@@ -83,6 +89,7 @@ FLOORS = {
 
 #: These know HTTP; all others are told what they need of it.
 KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "responses", "checkup", "cli", "extension"}
+KNOW_FLASK |= {"devices.listing", "devices.views"}
 KNOW_WERKZEUG = {"transport", "auth", "responses", "extension"}
 
 #: A store in several files.
@@ -175,6 +182,14 @@ def test_a_driver_is_imported_by_its_own_store_only(name: str) -> None:
 def test_the_package_imports_no_driver() -> None:
     """Every ``flask`` command pays for what this imports."""
     code = f"import sys, flask_sessionkit; print(sorted({set(DRIVERS)!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "[]\n"
+
+
+def test_the_package_imports_no_page() -> None:
+    """Who shows no list of devices does not load one."""
+    code = "import sys, flask_sessionkit; print([name for name in sys.modules if '.devices' in name])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert done.stdout == "[]\n"

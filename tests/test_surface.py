@@ -17,8 +17,10 @@ from blinker import NamedSignal
 from flask.sessions import SessionMixin
 
 import flask_sessionkit
+import flask_sessionkit.devices
 import flask_sessionkit.testing
 from flask_sessionkit import Session, SessionKit
+from flask_sessionkit.devices import DeviceList
 
 PACKAGE = """
 ConfigError(SessionKitError, ValueError)
@@ -81,6 +83,7 @@ SESSION_WITHIN = {
     "changes",
     "draft",
     "end_at_close",
+    "ends_because",
     "is_opened",
     "is_to_end",
     "log_in",
@@ -92,6 +95,21 @@ SESSION_WITHIN = {
     "shows_user",
     "visit",
 }
+
+DEVICES = """
+DeviceList(object)
+ListedDevice(object)
+Moment(object)
+device_list(blueprint: str | None = None) -> DeviceList
+devices_blueprint(name: str = 'devices', *, url_prefix: str | None = '/devices', page: str | None = None, texts: Mapping[str, object] | None = None) -> Blueprint
+"""  # noqa: E501  # a signature is one line
+
+DEVICE_LIST = """
+may_be_more -> bool
+others -> list[ListedDevice]
+say(self, name: str, **values: object) -> Markup
+shows_others -> bool
+"""
 
 TESTING = """
 Crash(BaseException)
@@ -157,6 +175,12 @@ def test_session_beyond_a_mapping() -> None:
     assert names >= SESSION_WITHIN
 
 
+def test_the_page_of_devices() -> None:
+    assert_same([described(*one) for one in public(flask_sessionkit.devices)], DEVICES)
+    members = [described(*one) for one in public(DeviceList) if one[0] not in ("__init__", "rows")]
+    assert_same(members, DEVICE_LIST)
+
+
 def test_the_tools_for_tests() -> None:
     assert_same([described(*one) for one in public(flask_sessionkit.testing) if one[0] != "sys"], TESTING)
 
@@ -170,7 +194,7 @@ def test_nothing_but_these_names_is_in_the_package() -> None:
 
 def documented() -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
-    for owner in (flask_sessionkit, flask_sessionkit.testing):
+    for owner in (flask_sessionkit, flask_sessionkit.devices, flask_sessionkit.testing):
         for name, value in public(owner):
             if isinstance(value, type | FunctionType):
                 found.append((f"{owner.__name__}.{name}", value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, assert_type
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask import session as proxy
 from flask.typing import ResponseReturnValue
 
@@ -36,6 +36,7 @@ from flask_sessionkit import (
     session_regenerated,
     store_failed,
 )
+from flask_sessionkit.devices import DeviceList, ListedDevice, Moment, device_list, devices_blueprint
 from flask_sessionkit.record import Purged, Record, Version, Write
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.files import FileStore
@@ -203,6 +204,15 @@ def tell(sender: Flask, *, reason: str, user_id: str | None, **extra: object) ->
 
 
 signals = [session_conflict, session_created, session_refused, session_regenerated, store_failed]
+
+# The page of devices.
+
+assert_type(devices_blueprint(), Blueprint)
+app.register_blueprint(devices_blueprint("sessions", url_prefix="/sessions", page="account", texts={"title": "Geräte"}))
+assert_type(device_list(), DeviceList)
+for row in device_list("sessions"):
+    assert_type(row, ListedDevice)
+    assert_type(row.seen, Moment)
 
 # Stores, ours and others'.
 
