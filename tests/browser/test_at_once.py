@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from club import look, opened, sign_in
+from club import Club, look, opened, sign_in
 
 from flask_sessionkit.clock import SystemClock
 
 if TYPE_CHECKING:
-    pass
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
