@@ -81,6 +81,7 @@ FLOORS = {
     "devices.texts": 1,
     "devices.views": 10,
     "testing.__init__": 9,
+    "testing.around": 9,
     "testing.clock": 9,
     "testing.contract": 9,
     "testing.interleaving": 9,

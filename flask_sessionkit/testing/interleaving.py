@@ -13,11 +13,13 @@ from types import TracebackType
 from typing import Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args
 
 from ..errors import StoreError
-from ..record import Purged, Record, Version, Write
-from ..stores.base import Capability, Store
+from ..stores.base import Store
+from .around import StoreAround
 
-#: The six calls of the store protocol.
-Call: TypeAlias = Literal["load", "create", "replace", "delete", "list_owner", "purge"]
+#: The six calls of the store protocol, and those that only some stores know.
+Call: TypeAlias = Literal[
+    "load", "create", "replace", "delete", "list_owner", "purge", "touch", "count_ended", "scan", "create_table"
+]
 
 #: Seconds after which a wait that nothing ends becomes an ``AssertionError``.
 PATIENCE = 10.0
@@ -33,7 +35,7 @@ class Crash(BaseException):
     """The death of a process in the middle of its work; no ``except Exception`` stops it."""
 
 
-class PausingStore:
+class PausingStore(StoreAround):
     """A store around another one, for tests that need two requests to meet at a certain call.
 
     It counts the calls, and can be told to stop, fail or crash at one of them. What was told holds for one call:
@@ -66,7 +68,7 @@ class PausingStore:
 
         :param inner: any store.
         """
-        self.inner = inner
+        super().__init__(inner)
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._orders: list[_Order] = []
@@ -106,35 +108,6 @@ class PausingStore:
         """Set all counts to zero; what was armed stays armed."""
         self.counts.clear()
 
-    @property
-    def capabilities(self) -> Capability:
-        """What the store inside can do."""
-        return self.inner.capabilities
-
-    def load(self, key: str, *, now: float, touch_every: float | None = None, **within: float) -> Record | None:
-        """Pass on a ``load``, and ``touch_within`` to a store that knows it."""
-        return self._pass_on("load", self.inner.load, key, now=now, touch_every=touch_every, **within)
-
-    def create(self, record: Record) -> bool:
-        """Pass on a ``create``."""
-        return self._pass_on("create", self.inner.create, record)
-
-    def replace(self, record: Record, *, expected: Version | None, now: float) -> Write:
-        """Pass on a ``replace``."""
-        return self._pass_on("replace", self.inner.replace, record, expected=expected, now=now)
-
-    def delete(self, key: str) -> bool:
-        """Pass on a ``delete``."""
-        return self._pass_on("delete", self.inner.delete, key)
-
-    def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
-        """Pass on a ``list_owner``."""
-        return self._pass_on("list_owner", self.inner.list_owner, owner, now=now, limit=limit, after=after)
-
-    def purge(self, *, now: float, limit: int = 1000) -> Purged:
-        """Pass on a ``purge``."""
-        return self._pass_on("purge", self.inner.purge, now=now, limit=limit)
-
     def _arm_pause(self, call: Call, nth: int, *, before: bool) -> Pause:
         pause = Pause(f"{'before' if before else 'after'} {call} number {nth}")
         self._arm(call, nth, before, pause.stand)
@@ -148,7 +121,7 @@ class PausingStore:
         with self._lock:
             self._orders.append(_Order(call, nth, before, act))
 
-    def _pass_on(self, call: Call, method: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def _pass_on(self, call: str, method: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         due = self._due(call)
         for order in due:
             if order.before:
@@ -159,7 +132,7 @@ class PausingStore:
                 order.act()
         return answer
 
-    def _due(self, call: Call) -> list[_Order]:
+    def _due(self, call: str) -> list[_Order]:
         with self._lock:
             self.counts[call] += 1
             for order in self._orders:

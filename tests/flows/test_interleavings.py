@@ -37,7 +37,7 @@ from flow_stores import keys_in
 from flask_sessionkit import SessionConflict, logout_view
 from flask_sessionkit.roster import ServerRoster
 from flask_sessionkit.server_backend import ServerBackend
-from flask_sessionkit.stores.base import Capability, Store
+from flask_sessionkit.stores.base import Capability, Store, Touches
 from flask_sessionkit.testing import Crash, FrozenClock, PausingStore, Running, in_thread
 from flask_sessionkit.testing.interleaving import Call
 from flask_sessionkit.tokens import key_of
@@ -736,12 +736,14 @@ def touch_stopped(site: Site, token: str) -> Any:
     Where both are one step of the server's, nothing comes between: there it stops with both done.
     """
     site.clock.tick(120)
-    return stopped(site, token, look, "load", **touch_call(site))
+    return stopped(site, token, look, **touch_call(site))
 
 
 def touch_call(site: Site) -> Any:
     """Return which call of a request is the touch."""
-    return {"nth": 1, "after": True} if Capability.TOUCH_ON_LOAD in site.store.capabilities else {"nth": 2}
+    if Capability.TOUCH_ON_LOAD in site.store.capabilities:
+        return {"at": "load", "after": True}
+    return {"at": "touch"} if isinstance(site.store, Touches) else {"at": "load", "nth": 2}
 
 
 def test_8_a_touch_does_not_undo_a_change(site: Site) -> None:
@@ -795,7 +797,7 @@ def test_8_a_touch_makes_nothing_of_what_was_purged(site: Site, make_site: Calla
     token = site.token(login("ann"))
 
     site.clock.tick(120)
-    with stopped(site, token, look, "load", nth=touch_call(site)["nth"]):
+    with stopped(site, token, look, **{**touch_call(site), "after": False}):
         site.clock.tick(1801)
         assert site.purge() == 1
 
@@ -809,7 +811,7 @@ def test_8_a_purge_does_not_take_what_is_touched(site: Site) -> None:
     token = site.token(login("ann"))
 
     site.clock.tick(1799)
-    with stopped(site, token, look, "load", **touch_call(site)):
+    with stopped(site, token, look, **touch_call(site)):
         assert site.purge() == 0
     site.clock.tick(1799)
 
@@ -819,7 +821,8 @@ def test_8_a_purge_does_not_take_what_is_touched(site: Site) -> None:
 def test_8_crash_a_touch_that_died_changes_nothing(site: Site) -> None:
     token = site.token(put(cart=1))
     site.clock.tick(120)
-    pausing(site).crash("load", nth=touch_call(site)["nth"])
+    touch = touch_call(site)
+    pausing(site).crash(touch["at"], nth=touch.get("nth", 1))
 
     with pytest.raises(Crash):
         site.ask(token, look)

@@ -109,7 +109,7 @@ def test_a_due_touch_costs_one_call_more_unless_it_is_part_of_the_load(site: Sit
     token = site.token(put(cart=1))
     site.clock.tick(60)
 
-    assert costs(site, token, look) == {"load": 1 if Capability.TOUCH_ON_LOAD in site.store.capabilities else 2}
+    assert sum(costs(site, token, look).values()) == (1 if Capability.TOUCH_ON_LOAD in site.store.capabilities else 2)
     assert costs(site, token, look) == {"load": 1}
 
 
