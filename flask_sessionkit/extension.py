@@ -16,9 +16,9 @@ from .cli import sessions
 from .clock import Clock, SystemClock
 from .config import Settings, read_settings
 from .cookie_policy import cookie_faults
-from .errors import ConfigError, SessionKitError, StoreError
+from .errors import ConfigError, StoreError
 from .identity import as_user_id
-from .interface import SessionKitInterface
+from .interface import SessionKitInterface, interface_of
 from .reasons import Reason
 from .responses import RETRY_AFTER
 from .roster import Roster, SessionInfo
@@ -207,10 +207,7 @@ class SessionKit:
         return self._site().roster(current_app._get_current_object())  # type: ignore[attr-defined]  # the proxy's own
 
     def _site(self) -> SessionKitInterface:
-        site = current_app.session_interface
-        if not isinstance(site, SessionKitInterface):
-            raise SessionKitError(f"{current_app.name} has other sessions. Call SessionKit(app) for it first.")
-        return site
+        return interface_of(current_app)
 
 
 def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Store | None:

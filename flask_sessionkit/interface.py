@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from flask import g, has_app_context
 from flask.sessions import SessionMixin
@@ -22,7 +23,7 @@ from .client_roster import ClientRoster
 from .clock import Clock
 from .config import Settings, set_too_late
 from .cookie_policy import CookiePolicy
-from .errors import ConfigError, StoreError
+from .errors import ConfigError, SessionKitError, StoreError
 from .lifecycle import Farewell, Visit
 from .reasons import Reason
 from .responses import RETRY_AFTER, become_unavailable, vary_by, watch
@@ -118,6 +119,14 @@ class SessionKitInterface(CookiePolicy):
         :raises ConfigError: a secret is weak or of the wrong type.
         """
         return self._with_secrets(app)[2]
+
+    def with_parts(self, *, store: Store | None = None, clock: Clock | None = None) -> Self:
+        """Return the same with another store or clock, for tests; a request under way keeps what it has."""
+        other = copy(self)
+        other.store = store or self.store
+        other.clock = clock or self.clock
+        other._keyed = {}
+        return other
 
     def _with_secrets(self, app: Flask) -> tuple[_Named, KeyRing, Backend]:
         # Looked up at each request, as Flask does: applications set their secrets late.
@@ -259,6 +268,17 @@ class _Visit(Visit):
     def __init__(self, backend: Backend, clock: Clock, circumstances: Circumstances, transport: Transport) -> None:
         super().__init__(backend, clock, circumstances)
         self.transport = transport
+
+
+def interface_of(app: Flask) -> SessionKitInterface:
+    """Return an application's sessions.
+
+    :raises SessionKitError: they are not this library's.
+    """
+    interface = app.session_interface
+    if not isinstance(interface, SessionKitInterface):
+        raise SessionKitError(f"{app.name} has other sessions. Call SessionKit(app) for it first.")
+    return interface
 
 
 class _Named(Struct, frozen=True):

@@ -82,10 +82,14 @@ FLOORS = {
     "devices.views": 10,
     "testing.__init__": 9,
     "testing.around": 9,
+    "testing.client": 9,
     "testing.clock": 9,
     "testing.contract": 9,
     "testing.interleaving": 9,
+    "testing.parts": 9,
     "testing.processes": 9,
+    "testing.travel": 9,
+    "testing.trips": 9,
 }
 
 #: These know HTTP; all others are told what they need of it.

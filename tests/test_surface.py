@@ -21,6 +21,7 @@ import flask_sessionkit.devices
 import flask_sessionkit.testing
 from flask_sessionkit import Session, SessionKit
 from flask_sessionkit.devices import DeviceList
+from flask_sessionkit.testing import SessionKitClient
 
 PACKAGE = """
 ConfigError(SessionKitError, ValueError)
@@ -115,11 +116,27 @@ TESTING = """
 Crash(BaseException)
 FrozenClock(object)
 Pause(object)
-PausingStore(object)
+PausingStore(StoreAround)
 Running(Generic)
+SessionKitClient(FlaskClient)
 StoreContract(object)
+Trips(object)
+client_of(app: Flask, *, user_agent: str | None = None, address: str | None = None) -> SessionKitClient
 in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Running[_T]
+pausing(app: Flask) -> Iterator[PausingStore]
 race(*calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], object] | None = None) -> list[list[_T]]
+round_trips(app: Flask, *, max: int | None = None) -> Iterator[Trips]
+time_travel(app: Flask) -> Iterator[FrozenClock]
+two_devices(app: Flask, user_id: str | int) -> tuple[SessionKitClient, SessionKitClient]
+"""
+
+CLIENT = """
+__init__(self, *args: Any, user_agent: str | None = None, address: str | None = None, **kwargs: Any) -> None
+login(self, user_id: str | int, *, remember: bool = False) -> None
+logout(self, *, everywhere: bool = False) -> None
+session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[Session]
+tab(self) -> Self
+token -> str | None
 """
 
 
@@ -183,6 +200,10 @@ def test_the_page_of_devices() -> None:
 
 def test_the_tools_for_tests() -> None:
     assert_same([described(*one) for one in public(flask_sessionkit.testing) if one[0] != "sys"], TESTING)
+
+
+def test_the_client_for_tests() -> None:
+    assert_same([described(*one) for one in public(SessionKitClient)], CLIENT)
 
 
 def test_nothing_but_these_names_is_in_the_package() -> None:

@@ -14,6 +14,9 @@ class FrozenClock:
     >>> clock.tick(1800)
     >>> clock.now()
     1700001800.0
+    >>> clock.tick(minutes=30, hours=1)
+    >>> clock.now()
+    1700007200.0
     """
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
@@ -33,14 +36,17 @@ class FrozenClock:
         """Return the seconds that were ticked or paused so far; never goes back."""
         return self._elapsed
 
-    def tick(self, seconds: float | timedelta) -> None:
-        """Let time pass.
+    def tick(
+        self, seconds: float | timedelta = 0.0, *, minutes: float = 0.0, hours: float = 0.0, days: float = 0.0
+    ) -> None:
+        """Let time pass; what is given is added up.
 
         :param seconds: or a duration; less than zero sets ``now()`` back, as an administrator might, and leaves
             ``elapsed()``.
         """
         if isinstance(seconds, timedelta):
             seconds = seconds.total_seconds()
+        seconds += 60 * minutes + 3_600 * hours + 86_400 * days
         with self._lock:
             self._now += seconds
             self._elapsed += max(0.0, seconds)

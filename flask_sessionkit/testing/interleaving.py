@@ -7,14 +7,20 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args
 
-from ..errors import StoreError
+from ..errors import SessionKitError, StoreError
+from ..interface import interface_of
 from ..stores.base import Store
 from .around import StoreAround
+from .parts import exchanged
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 #: The six calls of the store protocol, and those that only some stores know.
 Call: TypeAlias = Literal[
@@ -140,6 +146,33 @@ class PausingStore(StoreAround):
             due = [order for order in self._orders if not order.left]
             self._orders = [order for order in self._orders if order.left]
         return due
+
+
+@contextmanager
+def pausing(app: Flask) -> Iterator[PausingStore]:
+    """Put a ``PausingStore`` around an application's store inside of the block.
+
+    A request that is overtaken by a logout before it saves:
+
+    .. code-block:: python
+
+        with pausing(app) as store:
+            gap = store.pause_before("replace")
+            slow = in_thread(one.post, "/add")
+            with gap:
+                other.post("/logout")
+            slow.result()
+
+    Each request that runs in a thread needs a client of its own; the same one can not send two at a time.
+
+    :raises SessionKitError: the application has other sessions, or they lie in browsers and no store knows of them.
+    """
+    store = interface_of(app).store
+    if store is None:
+        raise SessionKitError(f"{app.name} has no store that could be paused. Set SESSIONKIT_REVOCATION_STORE.")
+    around = PausingStore(store)
+    with exchanged(app, store=around):
+        yield around
 
 
 class Pause:

@@ -42,7 +42,21 @@ from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore, session_table
-from flask_sessionkit.testing import FrozenClock, PausingStore, Running, StoreContract, in_thread, race
+from flask_sessionkit.testing import (
+    FrozenClock,
+    PausingStore,
+    Running,
+    SessionKitClient,
+    StoreContract,
+    Trips,
+    client_of,
+    in_thread,
+    pausing,
+    race,
+    round_trips,
+    time_travel,
+    two_devices,
+)
 
 app = Flask(__name__)
 
@@ -265,6 +279,7 @@ def migrations(metadata: Any) -> str:
 
 clock = FrozenClock(start=0.0)
 clock.tick(60)
+clock.tick(timedelta(hours=1), minutes=30, hours=1.5, days=1)
 assert_type(clock.now(), float)
 assert_type(in_thread(max, 1, 2), Running[int])
 assert_type(in_thread(page, 1).result(), "str | ResponseReturnValue")
@@ -275,4 +290,22 @@ with store.pause_before("load"):
 store.fail("create", nth=2, before=False)
 store.fail("commit")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 assert_type(store.counts["load"], int)
+app.test_client_class = SessionKitClient
+client = client_of(app, user_agent="Firefox", address="192.0.2.1")
+client.login("ann", remember=True)
+client.login(7)
+client.logout(everywhere=True)
+assert_type(client.token, "str | None")
+assert_type(client.tab(), SessionKitClient)
+with client.session_transaction("/", headers={"X-A": "b"}) as data:
+    assert_type(data, Session)
+assert_type(two_devices(app, 7), tuple[SessionKitClient, SessionKitClient])
+with time_travel(app) as own_clock:
+    assert_type(own_clock, FrozenClock)
+with round_trips(app, max=1) as trips:
+    assert_type(trips, Trips)
+assert_type(trips.calls, list[str])
+assert_type(trips.count, int)
+with pausing(app) as paused:
+    assert_type(paused, PausingStore)
 response: ResponseReturnValue = page(1)
