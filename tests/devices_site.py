@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
-from flask import Blueprint, Flask, render_template_string, session
+from flask import Blueprint, Flask, render_template_string, request, session
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -51,7 +51,7 @@ class DevicesSite:
 
         @app.get("/login/<name>")
         def login(name: str) -> str:
-            login_user(name)
+            login_user(name, remember="remember" in request.args)
             return "in"
 
         @app.get("/login")

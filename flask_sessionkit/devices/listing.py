@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -61,16 +61,18 @@ class DeviceList:
     The store is asked when the rows are, once.
 
     :param end_url: where a form sends the ``handle`` of one.
-    :param proof: what each form has to carry, under ``devices_proof``.
     :param stylesheet: the address of a style for the list.
+    :param prove: makes what each form has to carry.
     """
 
-    def __init__(self, texts: Texts, *, end_url: str, end_others_url: str, stylesheet: str, proof: str) -> None:
+    def __init__(
+        self, texts: Texts, *, end_url: str, end_others_url: str, stylesheet: str, prove: Callable[[], str]
+    ) -> None:
         self._texts = texts
         self.end_url = end_url
         self.end_others_url = end_others_url
         self.stylesheet = stylesheet
-        self.proof = proof
+        self._prove = prove
 
     def say(self, name: str, **values: object) -> Markup:
         """Return one of the texts as HTML."""
@@ -90,6 +92,11 @@ class DeviceList:
             found = [_this_one(), *found]
         ordered = sorted(found, key=lambda info: (info.current, info.seen_at), reverse=True)
         return [self._row(info) for info in ordered]
+
+    @cached_property
+    def proof(self) -> str:
+        """What each form has to carry, under ``devices_proof``."""
+        return self._prove()
 
     @property
     def others(self) -> list[ListedDevice]:

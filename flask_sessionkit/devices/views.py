@@ -72,13 +72,12 @@ def device_list(blueprint: str | None = None) -> DeviceList:
     :raises ConfigError: there is no such blueprint.
     """
     name, found = _registered(blueprint)
-    lineage = current_lineage()
     return DeviceList(
         found.texts,
         end_url=url_for(f"{name}.end"),
         end_others_url=url_for(f"{name}.end_others"),
         stylesheet=url_for(f"{name}.static", filename="devices.css"),
-        proof="" if lineage is None else made_for(lineage, _keys()),
+        prove=_proof,
     )
 
 
@@ -180,6 +179,11 @@ def _registered(name: str | None = None) -> tuple[str, _Devices]:
     raise ConfigError(
         f"{current_app.name} has no page of devices{which}. Call app.register_blueprint(devices_blueprint())."
     )
+
+
+def _proof() -> str:
+    lineage = current_lineage()
+    return "" if lineage is None else made_for(lineage, _keys())
 
 
 def _keys() -> list[bytes]:
