@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SECRET = "the secret of a club that is open to browsers only"
 #: Its own host, one beside it on the same site, and one of another site.
 HOME, SIBLING, ELSEWHERE = "club.test", "evil.club.test", "other.test"
+#: Seconds after which a test no longer waits for what should have come.
+PATIENCE = 20.0
 
 _HALL = """<!doctype html>
 <title>Hall</title>
@@ -68,6 +70,7 @@ class Club:
         app.config.update(config)
         self.kit = SessionKit(app, store=None if in_cookies else store, clock=clock)
         self.came: list[tuple[str, str | None]] = []
+        self._somebody_came = threading.Condition()
         self.to_toss = ""
 
         app.add_url_rule("/", "hall", self.hall)
@@ -122,8 +125,18 @@ class Club:
         response.headers["Set-Cookie"] = self.to_toss
         return response
 
+    # For tests.
+
+    def wait_for(self, path: str) -> str | None:
+        """Return who asked for a path, as soon as somebody has."""
+        with self._somebody_came:
+            assert self._somebody_came.wait_for(lambda: path in dict(self.came), PATIENCE), self.came
+            return dict(self.came)[path]
+
     def _who(self) -> str | None:
-        self.came.append((request.full_path.rstrip("?"), current_user_id()))
+        with self._somebody_came:
+            self.came.append((request.full_path.rstrip("?"), current_user_id()))
+            self._somebody_came.notify_all()
         return current_user_id()
 
     def _why(self) -> str | None:
