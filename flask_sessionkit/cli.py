@@ -197,7 +197,12 @@ def _cells(row: SessionInfo) -> list[str]:
 
 
 def _moment(at: float | None) -> str:
-    return "-" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+    if at is None:
+        return "-"
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # a limit of a thousand centuries, or what somebody put in the store
+        return "never"
 
 
 def _printable(text: str) -> str:

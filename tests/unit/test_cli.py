@@ -331,6 +331,17 @@ def test_list_says_that_there_is_nothing_to_list(shop: Shop) -> None:
     assert shop.run("list", USER, "--format", "json").output == "[]\n"
 
 
+def test_list_tells_of_a_session_without_end(shop: Shop) -> None:
+    """By a limit beyond the last year that there is."""
+    shop.browse(f"/in/{USER}")
+    [record] = _records(shop)
+    shop.store.replace(replace(record, idle=1e300, absolute_at=1e300, version=b"another!"), expected=None, now=NOW)
+    done = shop.run("list", USER)
+
+    assert done.exit_code == 0
+    assert "never" in done.output
+
+
 def test_list_lets_no_device_drive_the_terminal(shop: Shop) -> None:
     """The info of a record is no secret and has no seal, so who can write to the store may have put this there."""
     shop.browse(f"/in/{USER}")

@@ -1,8 +1,9 @@
-"""Who is signed in where: lists, handles and ends, on records made by hand. TR-05, ID-08."""
+"""Who is signed in where: lists, handles and ends, on records made by hand. TR-05, ID-08, CL-04."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.device import Device
 from flask_sessionkit.errors import SessionKitError
 from flask_sessionkit.reasons import Reason
+from flask_sessionkit.record import Outcome, Record
 from flask_sessionkit.roster import ServerRoster, parts_of
 from flask_sessionkit.sealing import KeyRing
 from flask_sessionkit.server_backend import ServerBackend
@@ -245,3 +247,120 @@ def test_a_list_that_may_miss_some_revokes_nobody_without_a_stamp() -> None:
     assert club.lives(found)
     assert ServerRoster(club.backend, club.clock, lambda *_: None, has_stamp=True).revoke_user("alice") == 1
     assert not club.lives(found)
+
+
+# All of everybody.
+
+
+class Walked(PausingStore):
+    """A store that can be walked, where something happens meanwhile."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.meanwhile: list[Callable[[], object]] = []
+        self.passed_by: set[str] = set()
+        self.scan = self.walk  # in place of the one that is passed on
+
+    def walk(self) -> Iterator[Record]:
+        records = [record for record in self.inner.scan() if record.key not in self.passed_by]  # type: ignore[attr-defined]
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        yield from records
+
+
+@pytest.fixture
+def street() -> Club:
+    club = Club()
+    club.store = Walked(MemoryStore())
+    club.backend = club.behind(SECRET)
+    club.roster = ServerRoster(club.backend, club.clock, lambda *told: club.ended.append(told))
+    return club
+
+
+def renewed(club: Club, found: Found) -> Found:
+    """Give a session another token, as ``regenerate()`` does."""
+    assert found.contents is not None
+    now = club.clock.now()
+    new = club.backend.create(found.contents, seen_at=now, info=found.record.info, renewed_from=found)
+    assert club.backend.retire(found, Reason.REPLACED, now=now, goes_on_as=new).outcome is Outcome.OK
+    return new
+
+
+@pytest.mark.requirement("CL-04")
+def test_all_sessions_are_ended_whoevers_they_are(street: Club) -> None:
+    found = [street.sign_in(user) for user in ("alice", "alice", "bob")]
+    now = street.clock.now()
+    found.append(street.backend.create(Contents(Kind.LIVE, 1800.0, now + 43200, now, bytes(16)), seen_at=now))
+
+    assert street.roster.revoke_all(reason=Reason.ADMINISTRATOR) == 4
+    assert not any(street.lives(one) for one in found)
+    assert sorted(street.ended, key=str) == [
+        (Reason.ADMINISTRATOR, "alice"),
+        (Reason.ADMINISTRATOR, "alice"),
+        (Reason.ADMINISTRATOR, "bob"),
+        (Reason.ADMINISTRATOR, None),
+    ]
+    assert street.roster.revoke_all(reason=Reason.ADMINISTRATOR) == 0
+
+
+def test_what_has_ended_is_not_ended_again(street: Club) -> None:
+    idle, logged_out = street.sign_in("alice"), street.sign_in("bob")
+    street.clock.tick(1801)
+    street.backend.end(logged_out, Reason.LOGOUT, now=street.clock.now())
+
+    assert street.roster.revoke_all(reason=Reason.ADMINISTRATOR) == 0
+    assert street.ended == []
+    assert street.backend.load_key(idle.key, now=street.clock.now()) is not None
+
+
+def test_a_session_that_was_renewed_since_its_page_was_read_is_ended(street: Club) -> None:
+    old = street.sign_in("alice")
+    new: list[Found] = []
+    street.store.meanwhile = [lambda: new.append(renewed(street, old))]
+
+    assert street.roster.revoke_all(reason=Reason.ADMINISTRATOR) == 1
+    assert not street.lives(new[0])
+
+
+def test_a_session_that_was_renewed_behind_the_walk_is_ended(street: Club) -> None:
+    """Its old record was ahead, and what led on from there was gone when the walk came by."""
+    old, other = street.sign_in("alice"), street.sign_in("bob")
+    new: list[Found] = []
+
+    def renew() -> None:
+        street.store.passed_by.clear()
+        new.append(renewed(street, old))
+        street.store.inner.delete(old.key)
+
+    street.store.passed_by = {old.key}
+    street.store.meanwhile = [renew]
+
+    assert street.roster.revoke_all(reason=Reason.ADMINISTRATOR) == 2
+    assert not street.lives(new[0])
+    assert not street.lives(other)
+
+
+def test_a_login_after_the_call_stays_and_does_not_keep_the_walk_going(street: Club) -> None:
+    street.sign_in("alice")
+    new: list[Found] = []
+
+    def sign_in() -> None:
+        street.clock.tick(1)
+        new.append(street.sign_in("alice"))
+
+    street.store.meanwhile = [sign_in, sign_in]
+
+    assert street.roster.revoke_all(reason=Reason.ADMINISTRATOR) == 1
+    assert [street.lives(found) for found in new] == [True, True]
+
+
+def test_a_store_that_cannot_be_walked_ends_nothing_and_says_so() -> None:
+    class Unwalked(MemoryStore):
+        scan = None  # type: ignore[assignment]  # as good as absent, for a protocol
+
+    club = Club(store=Unwalked())
+    found = club.sign_in("alice")
+
+    with pytest.raises(SessionKitError, match="Change SECRET_KEY"):
+        club.roster.revoke_all(reason=Reason.ADMINISTRATOR)
+    assert club.lives(found)
