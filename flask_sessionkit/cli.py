@@ -192,8 +192,11 @@ def _user_id(user: str) -> str:
 
 
 def _cells(row: SessionInfo) -> list[str]:
+    from .devices.agents import agent_of  # the page of devices is loaded where it is used
+    from .devices.texts import Texts
+
     times = [_moment(at) for at in (row.login_at, row.seen_at, row.expires_at)]
-    return [row.handle, *times, _printable(row.address), _printable(row.user_agent)]
+    return [row.handle, *times, _printable(row.address), _printable(Texts().device(agent_of(row.user_agent)))]
 
 
 def _moment(at: float | None) -> str:

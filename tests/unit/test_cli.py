@@ -296,9 +296,9 @@ def handles(shop: Shop, user: str = USER) -> list[str]:
 
 
 def test_list_tells_where_a_user_is_signed_in(shop: Shop) -> None:
-    shop.browse(f"/in/{USER}", agent="Firefox")
+    shop.browse(f"/in/{USER}", agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
     shop.clock.tick(90)
-    shop.browse(f"/in/{USER}", agent="Safari")
+    shop.browse(f"/in/{USER}", agent="curl/8.5.0")
     shop.browse("/in/bob", agent="Chrome")
     done = shop.run("list", USER)
 
@@ -306,8 +306,8 @@ def test_list_tells_where_a_user_is_signed_in(shop: Shop) -> None:
     head, *rows = [re.split("  +", line) for line in done.output.splitlines()]
     assert head == ["handle", "login", "last seen", "expires", "address", "device"]
     assert [row[1:] for row in rows] == [
-        ["2023-11-14 22:14", "2023-11-14 22:14", "2023-11-14 22:44", "192.0.2.7", "Safari"],
-        ["2023-11-14 22:13", "2023-11-14 22:13", "2023-11-14 22:43", "192.0.2.7", "Firefox"],
+        ["2023-11-14 22:14", "2023-11-14 22:14", "2023-11-14 22:44", "192.0.2.7", "curl"],
+        ["2023-11-14 22:13", "2023-11-14 22:13", "2023-11-14 22:43", "192.0.2.7", "Firefox on Linux"],
     ]
 
 
@@ -348,7 +348,7 @@ def test_list_lets_no_device_drive_the_terminal(shop: Shop) -> None:
     [record] = _records(shop)
     device = Device.decode(record.info)
     assert device is not None
-    planted = msgspec.msgpack.encode([device.lineage, device.login_at, "\x1b[2Jgone\r", "\x07"])
+    planted = msgspec.msgpack.encode([device.lineage, device.login_at, "\x07", "\x1b[2Jgone\r"])
     info = record.info[:1] + planted
     shop.store.replace(replace(record, info=info, version=b"another!"), expected=record.version, now=NOW)
 
