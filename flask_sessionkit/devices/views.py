@@ -105,8 +105,11 @@ def _end_others() -> ResponseReturnValue:
     except StoreError:
         raise
     except SessionKitError:
-        # Not all are known; those that the user saw are ended, and the page says that there may be more.
-        count = sum(kit().revoke(row.handle, user_id=user) for row in device_list().others)
+        # Not all are known. Those that the user saw are ended, and the page says that there may be more.
+        listed = device_list()
+        if not listed.shows_others:
+            return _back("not_listed", category="error")
+        count = sum(kit().revoke(row.handle, user_id=user) for row in listed.others)
     # Whoever holds a copy of this session's token is one of the others, and on no list.
     current_session().regenerate()
     return _back("ended_others", count=count)
