@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -104,9 +105,17 @@ def browser(playwright: Playwright, how_to_launch: dict[str, Any]) -> Iterator[B
     browser.close()
 
 
+class PatientClock(FrozenClock):
+    """Counts no pause: one that does would take those of all requests at once from the time that each may spend."""
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 @pytest.fixture
 def clock() -> FrozenClock:
-    return FrozenClock()
+    """The servers' clock, which stands until the test moves it."""
+    return PatientClock()
 
 
 @pytest.fixture(params=["files", pytest.param("redis", marks=pytest.mark.redis), "cookie"])
@@ -122,7 +131,7 @@ def found(kind: str, clock: FrozenClock, tmp_path: Path, request: pytest.Fixture
     def found(**config: Any) -> Club:
         stored = "files" if kind == "cookie" else kind
         store = open_store(stored, prepare(stored, tmp_path, request))
-        return Club(store, config.pop("clock", clock), in_cookies=kind == "cookie", **config)
+        return Club(store, clock, in_cookies=kind == "cookie", **config)
 
     return found
 

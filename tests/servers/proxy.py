@@ -24,6 +24,7 @@ class Proxy:
     :ivar mode: ``pass``; ``silent``: accepts, and neither asks nor answers; ``refuse``: ends all, and lets nobody in.
     :ivar delay: seconds before each answer goes back, or what tells them.
     :ivar cut_after: bytes of the next answer that still go back, then its connection ends; ``None`` for no such cut.
+    :ivar hold: given what a client said, is called before that goes on to the server, and may wait.
     :ivar meddle: given what a client said and the answer, returns what goes back, or ``None`` to end the connection.
     """
 
@@ -35,6 +36,7 @@ class Proxy:
         self.turns = self.sent = self.received = self.connections = 0
         self.delay: float | Callable[[], float] = 0.0
         self.cut_after: int | None = None
+        self.hold: Callable[[bytes], object] | None = None
         self.meddle: Callable[[bytes, bytes], bytes | None] | None = None
         self._mode: Mode = "pass"
         self._lock = threading.Lock()
@@ -122,6 +124,8 @@ class Proxy:
                         self.turns += listens
                         self.sent += len(said)
                     question = said
+                    if self.hold is not None:
+                        self.hold(said)
                     server.sendall(said)
                 elif not self._answer(client, question, said):
                     return
