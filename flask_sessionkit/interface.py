@@ -123,8 +123,8 @@ class SessionKitInterface(CookiePolicy):
     def with_parts(self, *, store: Store | None = None, clock: Clock | None = None) -> Self:
         """Return the same with another store or clock, for tests; a request under way keeps what it has."""
         other = copy(self)
-        other.store = store or self.store
-        other.clock = clock or self.clock
+        other.store = self.store if store is None else store
+        other.clock = self.clock if clock is None else clock
         other._keyed = {}
         return other
 
