@@ -10,6 +10,7 @@ import os
 import pkgutil
 import re
 import runpy
+import subprocess
 import sys
 import textwrap
 import tomllib
@@ -35,7 +36,7 @@ from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
-from flask_sessionkit.testing import FrozenClock, StoreContract
+from flask_sessionkit.testing import FrozenClock, StoreContract, client_of, round_trips
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -150,6 +151,32 @@ class TestTheStoreOfThePage(StoreContract):
     def make_store(self) -> Store:
         store: Store = page_about_stores()["DictStore"]()
         return store
+
+
+def test_the_tests_on_the_page_about_testing_pass(tmp_path: Path) -> None:
+    shown = [block.code for block in blocks(page("testing")) if block.kind == "code-block"]
+    (tmp_path / "test_shop.py").write_text("\n\n".join(shown), "utf-8")
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "test_shop.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines()[-1].startswith(f"{page('testing').count('   def test_')} passed"), done.stdout
+    assert all(
+        len(test.splitlines()) <= 12 for test in re.findall(r"^def test_.*?(?=\n\n|\Z)", "\n".join(shown), re.M | re.S)
+    )
+
+
+def test_the_page_about_testing_shows_the_error_as_it_is() -> None:
+    app: Flask = run_page(ROOT / "docs" / "testing.rst")["create_app"](
+        TESTING=True, SECRET_KEY="test", SESSIONKIT_STORE="memory:"
+    )
+    client = client_of(app)
+    client.login("ann")
+
+    with pytest.raises(AssertionError) as told, round_trips(app, max=1):
+        client.post("/add/tea")
+
+    assert f"   AssertionError: {told.value}\n" in page("testing")
 
 
 # The README.

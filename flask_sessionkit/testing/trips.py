@@ -74,7 +74,7 @@ def round_trips(app: Flask, *, max: int | None = None) -> Iterator[Trips]:
     with nullcontext() if store is None else exchanged(app, store=_CountingStore(store, trips)):
         yield trips
     if max is not None and trips.count > max:
-        raise AssertionError(f"The store was called {trips.count} times, and {max} are allowed. {trips}.")
+        raise AssertionError(f"The store was called {trips.count} times, more often than max={max}. {trips}.")
 
 
 class _CountingStore(StoreAround):

@@ -15,7 +15,7 @@ from flow_stores import SERVED_KINDS, open_store, prepare
 from servers import Proxy, RedisCluster
 
 from flask_sessionkit.stores.redis import RedisStore
-from flask_sessionkit.testing import FrozenClock
+from flask_sessionkit.testing import FrozenClock, round_trips
 from flask_sessionkit.tokens import new_token
 
 
@@ -117,6 +117,27 @@ def test_a_logout_costs_two(kind: str, site: Site, turns: Turns) -> None:
 
     assert turns(lambda: site.ask(token, logout)) <= (3 if kind == "memcached" else 2)
     assert site.seen(token) == NOBODY
+
+
+def test_the_tool_for_tests_counts_what_goes_over_the_wire(kind: str, site: Site, turns: Turns) -> None:
+    """``round_trips``; on Memcached, as it says, what changes the list of a user's sessions costs more."""
+    token = site.token(both(login("ann"), put(v=[1])))
+    costs: list[tuple[int, int]] = []
+
+    def send(token: str | None, view: View) -> None:
+        with round_trips(site.app) as trips:
+            on_wire = turns(lambda: site.ask(token, view))
+        costs.append((trips.count, on_wire))
+
+    for sender, view in [(token, still), (token, look), (token, append("v", 2)), (None, put(v=1)), (new_token(), look)]:
+        send(sender, view)
+    site.clock.tick(61)
+    send(token, look)
+    if kind != "memcached":
+        for sender, view in [(None, login("bob")), (token, login("ann")), (site.handed_out[-1], logout)]:
+            send(sender, view)
+
+    assert [count for count, _ in costs] == [on_wire for _, on_wire in costs]
 
 
 # A Cluster: each node behind a wire of its own.

@@ -68,3 +68,11 @@ def test_it_ticks_by_a_duration_too() -> None:
 
     assert clock.now() == 160.0
     assert clock.elapsed() == 60.0
+
+
+def test_what_a_tick_is_given_is_added_up() -> None:
+    clock = FrozenClock(0.0)
+
+    clock.tick(timedelta(seconds=5), minutes=1, hours=2, days=3)
+
+    assert clock.now() == clock.elapsed() == 5 + 60 + 7_200 + 259_200

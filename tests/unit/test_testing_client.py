@@ -244,6 +244,7 @@ def test_a_logout_without_a_session_is_none(client: SessionKitClient) -> None:
         ({"SESSION_COOKIE_NAME": "id", "SESSION_COOKIE_PATH": "/shop"}, "id", "/shop/"),
         ({"APPLICATION_ROOT": "/shop"}, "session", "/"),
         ({"APPLICATION_ROOT": "/shop", "TESTING": False}, "__Host-session", "/"),
+        ({"APPLICATION_ROOT": "/shop", "SESSION_COOKIE_PATH": "/shop/till"}, "session", "/till"),
         ({"SERVER_NAME": "shop.test", "SESSION_COOKIE_DOMAIN": "shop.test"}, "session", "/"),
         ({"SERVER_NAME": "a.shop.test:5000", "SESSION_COOKIE_DOMAIN": "shop.test"}, "session", "/"),
     ],
@@ -251,7 +252,8 @@ def test_a_logout_without_a_session_is_none(client: SessionKitClient) -> None:
 )
 def test_a_login_uses_the_cookie_of_the_settings(config: dict[str, Any], name: str, url: str) -> None:
     app = shop(SESSIONKIT_ALLOW_WEAK_SECRET=True, **config)
-    app.add_url_rule("/shop/", "look in shop", app.view_functions["look"])
+    for path in ("/shop/", "/till"):
+        app.add_url_rule(path, path, app.view_functions["look"])
     client = client_of(app)
 
     client.login("bob")
