@@ -235,6 +235,9 @@ def _asked_for() -> str:
 
 
 def _wants_page() -> bool:
+    site: Any = current_app.session_interface
+    if site.is_by_header(request):
+        return False
     # Browsers say what a request is for (Fetch Metadata); older ones and other clients say what they accept.
     mode = request.headers.get("Sec-Fetch-Mode")
     if mode is not None:

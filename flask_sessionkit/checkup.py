@@ -49,7 +49,7 @@ def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
     site = app.session_interface
     if not isinstance(site, SessionKitInterface):
         return [Finding(Mark.FAULT, "SessionKit", "The sessions are not this library's. Call SessionKit(app).")]
-    return [*_of_secrets(app), *_of_names(app, site), *_of_cookie(app, site), *_of_store(site, has_stamp=has_stamp)]
+    return [*_of_secrets(app), *_of_names(app, site), *_of_transport(app, site), *_of_store(site, has_stamp=has_stamp)]
 
 
 def _of_secrets(app: Flask) -> Iterator[Finding]:
@@ -85,6 +85,20 @@ def _of_names(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
         )
     else:
         yield Finding(Mark.OK, "SESSIONKIT_APP_ID", f"{site.settings.app_id!r} keeps this application apart.")
+
+
+def _of_transport(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
+    header = site.settings.header_name
+    if site.settings.transport == "header":
+        yield Finding(Mark.OK, "SESSIONKIT_TRANSPORT", f"Tokens travel in {header}; no cookie is set.")
+        return
+    if site.settings.transport == "both":
+        yield Finding(
+            Mark.NOTE,
+            "SESSIONKIT_TRANSPORT",
+            f"A request without {header} goes by its cookie, and needs a CSRF token as any other.",
+        )
+    yield from _of_cookie(app, site)
 
 
 def _of_cookie(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from .policy import Timeouts
 
@@ -18,6 +18,20 @@ T = TypeVar("T")
 _PREFIX = "SESSIONKIT_"
 #: Browsers keep no cookie longer (RFC 6265bis, 5.5).
 _LONGEST_REMEMBER = timedelta(days=400).total_seconds()
+
+Carrier = Literal["cookie", "header", "both"]
+
+#: Headers that mean something to browsers, to proxies, to Flask or its extensions; some end up in logs.
+_TAKEN: Final = re.compile(
+    r"""(accept|access-control|content|cookie|if|proxy|sec|set-cookie|x-forwarded)(-.*|2)?
+    |a(ge|llow|lt-svc|uthorization)|c(ache-control|lear-site-data|onnection)|d(ate|nt|pr)|e(arly-data|tag|xpect|xpires)
+    |f(orwarded|rom)|host|keep-alive|l(ast-event-id|ast-modified|ink|ocation)|max-forwards|origin|p(ragma|riority)
+    |r(ange|eferer|eferrer-policy|efresh|etry-after)|s(erver|erver-timing|trict-transport-security)
+    |t(e|raceparent|racestate|railer|ransfer-encoding)|u(pgrade|pgrade-insecure-requests|ser-agent)|v(ary|ia)
+    |w(arning|ww-authenticate)|x-(content-type-options|correlation-id|csrf-?token|frame-options|http-method-override
+    |real-ip|request-id|requested-with|xsrf-token)""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,8 @@ class Settings:
     encrypt_records: bool
     secure_cookie: bool
     clear_site_data: bool
+    transport: Carrier
+    header_name: str
     store_timeout: float
     client_info: bool
     #: All that was set when it was read; what is set later is not.
@@ -92,6 +108,13 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
         encrypt_records=reader.switch("ENCRYPT_RECORDS", default=False),
         secure_cookie=reader.switch("SECURE_COOKIE", default=True),
         clear_site_data=reader.switch("CLEAR_SITE_DATA", default=False),
+        transport=reader.value("TRANSPORT", "cookie", _carrier, '"cookie", "header" or "both"'),
+        header_name=reader.value(
+            "HEADER_NAME",
+            "X-Session-Token",
+            _header_name,
+            'the name of a header that has no other meaning, of letters, digits and hyphens, such as "X-Session-Token"',
+        ),
         store_timeout=reader.duration("STORE_TIMEOUT", timedelta(seconds=0.5), at_most=60.0),
         client_info=reader.switch("CLIENT_INFO", default=True),
     )
@@ -174,6 +197,16 @@ def _prefix(given: Any) -> str | None:
     """Return what may stand before a key: Memcached splits at spaces, Redis Cluster places keys by braces."""
     is_fit = isinstance(given, str) and re.fullmatch(r"[!-z|~]{1,100}", given)
     return given if is_fit else None
+
+
+def _carrier(given: Any) -> Carrier | None:
+    return next((carrier for carrier in get_args(Carrier) if carrier == given), None)
+
+
+def _header_name(given: Any) -> str | None:
+    """Return a field name (RFC 9110, 5.1) that WSGI can tell from others: there ``_`` and ``-`` are the same."""
+    is_name = isinstance(given, str) and re.fullmatch("[A-Za-z]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?", given)
+    return given if is_name and not _TAKEN.fullmatch(given) else None
 
 
 def _texts(given: Any) -> tuple[str, ...] | None:

@@ -68,7 +68,7 @@ class SessionKit:
             may_be_weak = settings.allow_weak_secret or app.debug or app.testing
             # No variable holds a secret: reporters of errors show them.
             problems += fit_secrets(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=may_be_weak)[1]
-        if not (app.debug or app.testing):
+        if settings.transport != "header" and not (app.debug or app.testing):
             problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
         site = Site(
             instance_path=Path(app.instance_path),

@@ -35,7 +35,7 @@ from .server_backend import ServerBackend
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
-from .transport import Transport
+from .transport import Header, Transport
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -68,7 +68,12 @@ class SessionKitInterface(CookiePolicy):
         self.clock = clock
         self._stamp_of = stamp_of
         self.is_client_kind = is_client_kind
-        self._varies_by = ("Cookie",)
+        self._header = None if settings.transport == "cookie" else Header.named(settings.header_name)
+        self._varies_by = {
+            "cookie": ("Cookie",),
+            "header": (settings.header_name,),
+            "both": (settings.header_name, "Cookie"),
+        }[settings.transport]
         #: By the cookie's name, which some applications choose by the request.
         self._keyed: dict[str, tuple[_Named, KeyRing, Backend]] = {}
 
@@ -88,6 +93,10 @@ class SessionKitInterface(CookiePolicy):
         if isinstance(visit, _Visit):
             self._close(app, session, visit, response)
         watch(response, session)
+
+    def is_by_header(self, request: Request) -> bool:
+        """Return whether a request has the header that carries tokens, as no page's request has."""
+        return self._header is not None and self._header.is_in(request.environ)
 
     def roster(self, app: Flask) -> Roster:
         """Return the list of who is signed in where."""
@@ -211,7 +220,15 @@ class SessionKitInterface(CookiePolicy):
         )
 
     def _transport(self, app: Flask, request: Request) -> Transport:
-        return self.cookie(app)
+        """Return how this request's token travels. Where both may, the header's presence decides, be it empty.
+
+        Browsers send cookies with requests that other sites cause, but no header of ours; so a request that has the
+        header has to be worth what its header is, whatever cookie comes along.
+        """
+        header = self._header
+        if header is None or (self.settings.transport == "both" and not header.is_in(request.environ)):
+            return self.cookie(app)
+        return header
 
     def _close(self, app: Flask, session: Session, visit: _Visit, response: Response) -> None:
         failure = visit.failure

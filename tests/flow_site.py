@@ -41,7 +41,7 @@ class Answer:
     """What a browser got.
 
     :param value: what the view returned.
-    :param token: of the cookie that was set, if one was.
+    :param token: of the cookie that was set, if one was; or of the header.
     """
 
     response: Any
@@ -55,7 +55,7 @@ class Answer:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether the answer has no cookie of ours, neither set nor deleted."""
+        """Whether the answer tells of no token, neither to keep nor to drop."""
         return self.token is None and not self.forgets
 
 
@@ -74,15 +74,22 @@ class Site:
     """An application, and every token that it ever sent.
 
     :param in_cookies: sessions lie in the browser, and the store knows which of them count.
+    :param by_header: tokens travel in ``X-Session-Token``, and in no cookie.
     :param config: settings in place of the defaults here.
     """
 
-    def __init__(self, store: Store, clock: FrozenClock, *, in_cookies: bool = False, **config: Any) -> None:
+    def __init__(
+        self, store: Store, clock: FrozenClock, *, in_cookies: bool = False, by_header: bool = False, **config: Any
+    ) -> None:
         self.app = app = Flask("flows")
         app.config.update(SECRET_KEY=SECRET, TESTING=True, PROPAGATE_EXCEPTIONS=False)
         if in_cookies:
             app.config.update(SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=store)
+        if by_header:
+            app.config.update(SESSIONKIT_TRANSPORT="header")
         app.config.update(config)
+        self.by_header = by_header
+        self.varies_by = "X-Session-Token" if by_header else "Cookie"
         self.kit = SessionKit(app, store=None if in_cookies else store, clock=clock)
         if Capability.INDEX_BEST_EFFORT in store.capabilities:
             self.kit.user_stamp(lambda user: "as ever")  # without one it does not let a user be revoked
@@ -113,13 +120,11 @@ class Site:
         response = self.app.test_client(use_cookies=False).open(
             path,
             method=method,
-            headers={**(headers or {}), **({"Cookie": f"session={token}"} if token else {})},
+            headers={**(headers or {}), **(self._carried(token) if token else {})},
             environ_overrides={"flow.view": view, "flow.values": values},
             buffered=True,
         )
-        set_cookies = [text for text in response.headers.getlist("Set-Cookie") if text.startswith("session=")]
-        assert len(set_cookies) <= 1, "RFC 6265bis, 4.1.1: at most one Set-Cookie of a name"
-        sent = set_cookies[0].partition(";")[0].removeprefix("session=") if set_cookies else None
+        sent = self._sent(response)
         answer = Answer(response, values[-1] if values else None, sent or None, forgets=sent == "")
         if answer.token:
             with self._lock:
@@ -127,6 +132,20 @@ class Site:
         wanted = status if isinstance(status, tuple) else (status,)
         assert answer.status in wanted, f"{answer.status} in place of {status}: {response.get_data(as_text=True)}"
         return answer
+
+    def _carried(self, token: str) -> dict[str, str]:
+        return {"X-Session-Token": token} if self.by_header else {"Cookie": f"session={token}"}
+
+    def _sent(self, response: Any) -> str | None:
+        """Return the token that a response sends, empty where it is to be dropped, or ``None`` if it says nothing."""
+        set_cookies = [text for text in response.headers.getlist("Set-Cookie") if text.startswith("session=")]
+        if self.by_header:
+            assert not set_cookies
+            assert len(response.headers.getlist("X-Session-Token")) <= 1
+            return response.headers.get("X-Session-Token")
+        assert "X-Session-Token" not in response.headers
+        assert len(set_cookies) <= 1, "RFC 6265bis, 4.1.1: at most one Set-Cookie of a name"
+        return set_cookies[0].partition(";")[0].removeprefix("session=") if set_cookies else None
 
     def token(self, view: View, token: str | None = None) -> str:
         """Run a view that has to send a new token, and return that."""

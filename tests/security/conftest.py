@@ -12,8 +12,13 @@ from flow_stores import KINDS, open_store, prepare
 
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
-#: Kinds that are no store of their own; both are tried over memory.
-KINDS_OVER_MEMORY = {"encrypted": {"SESSIONKIT_ENCRYPT_RECORDS": True}, "cookie": {"in_cookies": True}}
+#: Kinds that are no store of their own; they are tried over memory.
+KINDS_OVER_MEMORY = {
+    "encrypted": {"SESSIONKIT_ENCRYPT_RECORDS": True},
+    "cookie": {"in_cookies": True},
+    "header": {"by_header": True},
+    "sealed header": {"by_header": True, "in_cookies": True},
+}
 
 
 @pytest.fixture
@@ -23,7 +28,10 @@ def clock() -> FrozenClock:
 
 @pytest.fixture(params=[*KINDS, *KINDS_OVER_MEMORY])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Where sessions lie. ``cookie``: in the browser, and the store knows which of them count."""
+    """Where sessions lie. ``cookie`` and ``sealed``: in the browser, and the store knows which of them count.
+
+    ``header``: there the token travels.
+    """
     return str(request.param)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, abort, flash, redirect, session
 from flow_site import NOBODY, Seen, Site, both, login, logout, look, put, renew
-from visitors import signed_in
+from visitors import BY_COOKIE, signed_in
 
 from flask_sessionkit import SessionKit
 
@@ -31,6 +31,7 @@ def test_by_default_it_is_as_strict_as_browsers_allow(store: str) -> None:
     assert re.fullmatch(r"__Host-session=[A-Za-z0-9_-]{43,}; Secure; HttpOnly; Path=/; SameSite=Lax", header)
 
 
+@BY_COOKIE
 @pytest.mark.requirement("CK-06")
 def test_there_is_one_at_most_whatever_happened_and_others_stay(site: Site) -> None:
     def everything() -> Response:
@@ -56,6 +57,7 @@ def test_an_unchanged_session_sends_none(site: Site) -> None:
         assert visitor.does(look).says_nothing
 
 
+@BY_COOKIE
 @pytest.mark.requirement("CK-09")
 def test_of_two_that_live_neither_is_believed(site: Site) -> None:
     [mine], [tossed] = signed_in(site).held, signed_in(site, "mallory").held
@@ -68,6 +70,7 @@ def test_of_two_that_live_neither_is_believed(site: Site) -> None:
     assert site.seen(mine) == Seen("ann", {})
 
 
+@BY_COOKIE
 @pytest.mark.requirement("CK-09")
 def test_a_dead_one_beside_it_changes_nothing(site: Site) -> None:
     gone, lives = signed_in(site), signed_in(site)

@@ -11,7 +11,7 @@ import pytest
 from flask import session
 from flow_site import NOBODY, Seen, Site, both, login, logout, look, pausing, put, renew
 from flow_stores import keys_in
-from visitors import sessions_of, signed_in
+from visitors import BY_COOKIE, sessions_of, signed_in
 
 from flask_sessionkit.stores.memory import MemoryStore
 
@@ -54,6 +54,7 @@ def test_nothing_empty_names_a_session(site: Site, value: str) -> None:
     assert pausing(site).counts == {}
 
 
+@BY_COOKIE
 @pytest.mark.requirement("ID-04")
 def test_a_token_is_taken_from_the_cookie_only(site: Site) -> None:
     [token] = signed_in(site).held

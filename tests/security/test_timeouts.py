@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from flow_site import NOBODY, Site, login, look, put, renew, still
-from visitors import ABSOLUTE, IDLE, Visitor, sessions_of, signed_in
+from visitors import ABSOLUTE, BY_COOKIE, IDLE, Visitor, sessions_of, signed_in
 
 from flask_sessionkit import fresh_login_required
 from flask_sessionkit.testing import FrozenClock
@@ -129,6 +129,7 @@ def test_a_session_from_the_future_is_refused(make_site: MakeSite, ahead: int, l
     assert heard == ([] if lives else [("session_refused", {"reason": "future"})])
 
 
+@BY_COOKIE
 @pytest.mark.requirement("TO-10")
 def test_a_cookie_ends_with_the_browser_unless_that_is_asked_for(make_site: MakeSite) -> None:
     site = make_site(SESSIONKIT_REMEMBER_TIMEOUT=ABSOLUTE, PERMANENT_SESSION_LIFETIME=ABSOLUTE)

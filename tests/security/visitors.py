@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from flow_site import Answer, Seen, Site, View, login, look
+from flow_stores import KINDS
 
 from flask_sessionkit.roster import SessionInfo
+
+#: For what is said of cookies: of headers it is not.
+BY_COOKIE = pytest.mark.parametrize("kind", [*KINDS, "encrypted", "cookie"], indirect=True)
 
 #: Seconds; the defaults of the settings.
 IDLE = 1800
@@ -14,9 +19,9 @@ ABSOLUTE = 43_200
 
 
 class Visitor:
-    """Holds the cookie that it was sent last, as a browser does.
+    """Holds the cookie (or the header's token) that it was sent last, as a browser does.
 
-    :ivar held: every cookie that it ever had; replaying them is what a thief can do.
+    :ivar held: every one that it ever had; replaying them is what a thief can do.
     """
 
     def __init__(self, site: Site) -> None:

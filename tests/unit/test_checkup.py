@@ -48,6 +48,21 @@ def test_a_deployment_as_it_should_be_has_no_fault() -> None:
     assert [line.split()[0] for line in told.output.splitlines()] == ["ok"] * 4
 
 
+def test_how_tokens_travel_is_told() -> None:
+    odd = {"SESSION_COOKIE_SAMESITE": "None", "SESSIONKIT_SECURE_COOKIE": False, "TESTING": True}
+    by_header = checked(shop(SESSIONKIT_TRANSPORT="header", SESSIONKIT_HEADER_NAME="Shop-Session", **odd)).output
+    by_both = checked(shop(SESSIONKIT_TRANSPORT="both", **odd)).output
+
+    assert "ok    SESSIONKIT_TRANSPORT: Tokens travel in Shop-Session; no cookie is set." in by_header
+    assert "COOKIE" not in by_header.replace("SESSIONKIT_STORE", "")
+    assert "note  SESSIONKIT_TRANSPORT: A request without X-Session-Token goes by its cookie" in by_both
+    assert "fault SESSIONKIT_SECURE_COOKIE" in by_both
+
+
+def test_cookies_that_are_not_sent_have_no_faults() -> None:
+    shop(SESSIONKIT_TRANSPORT="header", SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_DOMAIN="example.com")
+
+
 def test_readable_records_are_told() -> None:
     assert "note  SESSIONKIT_ENCRYPT_RECORDS: Off" in checked(shop(store=Shared(MemoryStore()))).output
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -43,6 +44,8 @@ def test_the_defaults_are_those_of_the_documents() -> None:
         encrypt_records=False,
         secure_cookie=True,
         clear_site_data=False,
+        transport="cookie",
+        header_name="X-Session-Token",
         store_timeout=0.5,
         client_info=True,
     )
@@ -64,6 +67,8 @@ def test_all_can_be_set() -> None:
         MAX_SIZE=1024,
         SECURE_COOKIE=False,
         CLEAR_SITE_DATA=True,
+        TRANSPORT="both",
+        HEADER_NAME="Shop-Session",
         STORE_TIMEOUT=2,
         CLIENT_INFO=False,
         REVOCATION_STORE="file:",
@@ -84,6 +89,8 @@ def test_all_can_be_set() -> None:
         encrypt_records=True,
         secure_cookie=False,
         clear_site_data=True,
+        transport="both",
+        header_name="Shop-Session",
         store_timeout=2,
         client_info=False,
     )
@@ -225,3 +232,56 @@ def test_a_long_value_is_not_shown() -> None:
 @pytest.mark.parametrize("wrong", ["", "a b", "a\n", "ü:", "{tag}", "x" * 101, 7])
 def test_a_key_prefix_that_a_store_would_trip_over_is_refused(wrong: Any) -> None:
     assert "SESSIONKIT_KEY_PREFIX must be 1 to 100 visible ASCII characters" in problem(KEY_PREFIX=wrong)
+
+
+@pytest.mark.parametrize("carrier", ["", "Cookie", "COOKIE", "headers", "url", "form", "any", True, 1, ["both"]])
+def test_a_token_travels_by_cookie_by_header_or_by_both(carrier: Any) -> None:
+    assert problem(TRANSPORT=carrier) == (
+        f'SESSIONKIT_TRANSPORT must be "cookie", "header" or "both", not {carrier!r}.'
+    )
+
+
+@pytest.mark.parametrize("name", ["X-Session-Token", "Session", "s", "Shop-Session-2", "X" * 64, "X-Cookie", "Token"])
+def test_a_header_of_ones_own_is_taken(name: str) -> None:
+    settings, problems = read(HEADER_NAME=name)
+
+    assert problems == []
+    assert settings.header_name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "X_Session_Token",  # servers drop it, or take it for one with hyphens
+        "-X",
+        "X-",
+        "2X",
+        "X Y",
+        "X:",
+        "X\r\nSet-Cookie",
+        "X\n",
+        "Sitzung-Schlüssel",
+        "X" * 65,
+        b"X-Session-Token",
+        7,
+    ],
+)
+def test_what_is_no_name_of_a_header_is_refused(name: Any) -> None:
+    assert problem(HEADER_NAME=name).startswith("SESSIONKIT_HEADER_NAME must be the name of a header that has no other")
+
+
+TAKEN = """
+Accept Accept-Language Access-Control-Allow-Origin Authorization authorization AUTHORIZATION Cache-Control
+Clear-Site-Data Connection Content-Length Content-Type Content-Security-Policy Cookie cookie Cookie2 Date Early-Data
+ETag Expect Forwarded Host If-Match If-None-Match Keep-Alive Last-Modified Link Location Origin Pragma Proxy
+Proxy-Authorization Range Referer Referrer-Policy Retry-After Sec-Fetch-Mode Sec-Purpose Server Set-Cookie Set-Cookie2
+Strict-Transport-Security TE Traceparent Trailer Transfer-Encoding Upgrade User-Agent Vary Via WWW-Authenticate
+X-CSRFToken X-CSRF-Token X-Forwarded-For X-Forwarded-Proto X-HTTP-Method-Override X-Real-IP X-Request-ID
+X-Requested-With X-XSRF-Token
+"""
+
+
+@pytest.mark.parametrize("name", re.findall(r"\S+", TAKEN))
+def test_a_header_that_means_something_else_is_refused(name: str) -> None:
+    assert "must be the name of a header that has no other meaning" in problem(HEADER_NAME=name)

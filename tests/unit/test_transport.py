@@ -1,4 +1,4 @@
-"""How a token travels: what of a ``Cookie`` header is believed. IN-01, IN-05, IN-09, CK-09, CK-10, CK-11, ID-03."""
+"""How a token travels: what is believed of cookies and headers. IN-01, IN-05, IN-09, CK-09, CK-10, CK-11, ID-03."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.wrappers import Response
 
-from flask_sessionkit.tokens import is_token, new_token
-from flask_sessionkit.transport import Attributes, Cookie, tokens_in
+from flask_sessionkit.tokens import Token, is_sealed, is_token, new_token
+from flask_sessionkit.transport import Attributes, Cookie, Header, tokens_in
 
 NAME = "__Host-session"
 ATTRIBUTES: Attributes = {
@@ -183,3 +183,77 @@ def test_the_deleting_cookie_repeats_every_attribute(name: str, changed: Any) ->
     assert pair == f"{name}="
     assert "Max-Age=0" in attributes
     assert {*sent(cookie).split("; ")[1:]} == {*attributes} - {"Max-Age=0", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"}
+
+
+HEADER = Header.named("X-Session-Token")
+
+
+def brought(value: str) -> dict[str, str]:
+    return {HEADER.variable: value, "HTTP_COOKIE": f"session={OTHER}"}
+
+
+def test_a_header_is_found_where_wsgi_puts_it() -> None:
+    assert HEADER.variable == "HTTP_X_SESSION_TOKEN"
+    assert HEADER.tokens(brought(ONE), could_be=is_token) == (ONE,)
+    assert HEADER.tokens({"HTTP_X_SESSION_TOKE": ONE, "X-Session-Token": ONE}, could_be=is_token) == ()
+
+
+def test_a_token_of_a_header_shows_nothing_of_itself() -> None:
+    [token] = HEADER.tokens(brought(ONE), could_be=is_token)
+
+    assert isinstance(token, Token)
+
+
+@pytest.mark.requirement("IN-01")
+@pytest.mark.parametrize("could_be", [is_token, is_sealed])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        f" {ONE}",
+        f"{ONE} ",
+        f"{ONE}\t",
+        f"{ONE},{ONE}",
+        f"{ONE}, {OTHER}",
+        f",{ONE}",
+        f'"{ONE}"',
+        f"Bearer {ONE}",
+        f"session={ONE}",
+        f"{ONE};",
+        f"{ONE}\x00",
+        f"{ONE}\n",
+        "\xe9" * 43,
+        "\xb2" * 43,
+        "A" * 65536,
+        "A" * 4097,
+        "null",
+        "undefined",
+    ],
+)
+def test_what_is_no_token_is_dropped_from_a_header(value: str, could_be: Any) -> None:
+    assert HEADER.tokens(brought(value), could_be=could_be) == ()
+
+
+def test_a_header_is_there_when_it_is_empty() -> None:
+    assert HEADER.is_in(brought(""))
+    assert not HEADER.is_in({"HTTP_COOKIE": f"session={ONE}"})
+
+
+def test_a_header_answers_with_a_header_and_no_cookie() -> None:
+    response = Response(headers={"X-Session-Token": OTHER})
+
+    HEADER.send(response, Token(ONE), lasts=60.0, expires=datetime(2030, 1, 2, tzinfo=UTC))
+    assert response.headers.getlist("X-Session-Token") == [ONE]
+    assert type(response.headers["X-Session-Token"]) is str  # PEP 3333
+    HEADER.forget(response)
+    assert response.headers.getlist("X-Session-Token") == [""]
+    assert "Set-Cookie" not in response.headers
+
+
+def test_a_cookie_is_read_without_a_question_where_none_came() -> None:
+    """Its name may cost more than the rest of a look."""
+    silent = Cookie(lambda: pytest.fail("asked"), lambda: pytest.fail("asked"))
+
+    assert silent.tokens({}, could_be=is_token) == ()
+    assert list(made().tokens({"HTTP_COOKIE": f"{NAME}={ONE}"}, could_be=is_token)) == [ONE]
