@@ -379,6 +379,7 @@ def test_without_the_header_the_cookie_counts_and_is_what_is_sent(mixed: Site) -
     assert mixed.dead(token)
 
 
+@pytest.mark.requirement("ID-04")
 @pytest.mark.parametrize("value", ["", "not a token", "{}x", "A" * 43])
 def test_with_the_header_no_cookie_counts_whatever_the_header_holds(mixed: Site, value: str) -> None:
     """Else another site could make use of the cookie, in a request that looks as if nobody else could send it."""
