@@ -34,6 +34,7 @@ IN_ADVANCE = {
 @pytest.mark.parametrize(
     ("kind", "how"), [("files", "link"), ("files", "prefetch"), ("files", "prerender"), ("cookie", "link")]
 )
+@pytest.mark.requirement("TO-12")
 def test_what_is_fetched_in_advance_keeps_no_session_alive(
     place: Place, clock: FrozenClock, visit: Callable[[str], Page], how: str
 ) -> None:

@@ -23,6 +23,7 @@ anywhere = pytest.mark.parametrize("kind", ["files"])
 
 
 @anywhere
+@pytest.mark.requirement("CK-01")
 def test_over_https_it_is_of_one_host_and_hidden_from_scripts(place: Place, visit: Visit) -> None:
     page = visit(place.at())
     sign_in(page, "ann")
@@ -41,6 +42,7 @@ def test_over_https_it_is_of_one_host_and_hidden_from_scripts(place: Place, visi
 
 
 @anywhere
+@pytest.mark.requirement("CK-01")
 def test_where_one_develops_it_is_a_plain_one_over_http(workshop: Place, visit: Visit) -> None:
     page = visit(workshop.at())
     sign_in(page, "ann")
@@ -51,7 +53,8 @@ def test_where_one_develops_it_is_a_plain_one_over_http(workshop: Place, visit: 
 
 
 @anywhere
-def test_that_of_a_deployment_never_travels_without_tls(found: Found, place: Place, visit: Visit) -> None:
+@pytest.mark.requirement("CK-04")
+def test_that_of_a_deployment_never_travels_without_tls(place: Place, visit: Visit) -> None:
     with opened(place.club) as plain:
         page = visit(place.at())
         sign_in(page, "ann")
@@ -67,6 +70,7 @@ def test_that_of_a_deployment_never_travels_without_tls(found: Found, place: Pla
 
 
 @anywhere
+@pytest.mark.requirement("CK-01")
 def test_a_form_of_another_site_carries_nothing_and_a_link_does(place: Place, visit: Visit) -> None:
     page = visit(place.at())
     sign_in(page, "ann")
@@ -89,6 +93,7 @@ def test_a_form_of_another_site_carries_nothing_and_a_link_does(place: Place, vi
 
 
 @anywhere
+@pytest.mark.requirement("CK-01")
 def test_a_sibling_host_can_toss_none_at_one_with_the_prefix(place: Place, visit: Visit) -> None:
     mallory, page = visit(place.at()), visit(place.at())
     sign_in(mallory, "mallory")
@@ -107,6 +112,7 @@ def test_a_sibling_host_can_toss_none_at_one_with_the_prefix(place: Place, visit
 
 
 @anywhere
+@pytest.mark.requirement("CK-09")
 def test_of_a_plain_one_and_one_that_a_sibling_host_tossed_neither_is_believed(workshop: Place, visit: Visit) -> None:
     mallory, page = visit(workshop.at()), visit(workshop.at())
     sign_in(mallory, "mallory")
@@ -126,6 +132,7 @@ def test_of_a_plain_one_and_one_that_a_sibling_host_tossed_neither_is_believed(w
 
 
 @anywhere
+@pytest.mark.requirement("CK-09")
 def test_a_dead_one_that_a_sibling_host_tossed_changes_nothing(workshop: Place, visit: Visit) -> None:
     mallory, page = visit(workshop.at()), visit(workshop.at())
     sign_in(mallory, "mallory")
@@ -140,13 +147,8 @@ def test_a_dead_one_that_a_sibling_host_tossed_changes_nothing(workshop: Place, 
     assert user(page) == "ann"
 
 
-def toss(page: Page, place: Place, cookie: str) -> None:
-    """Let a sibling host set a cookie for the whole site."""
-    place.club.to_toss = cookie  # in no URL: those are logged
-    page.goto(f"{place.at(SIBLING)}/toss")
-
-
 @pytest.mark.parametrize("kind", ["cookie"])
+@pytest.mark.requirement("CK-05")
 def test_a_session_too_large_for_a_cookie_fails_clearly_and_the_old_one_stays(
     place: Place, visit: Visit, listener: Any
 ) -> None:
@@ -164,3 +166,9 @@ def test_a_session_too_large_for_a_cookie_fails_clearly_and_the_old_one_stays(
     assert any("SessionTooLarge" in said and "'essay' (10003 bytes)" in said for said in listener.heard)
     assert cookie_of(page.context) == before
     assert look(page) == {"user": "ann", "why": None, "data": {"tea": "green"}}
+
+
+def toss(page: Page, place: Place, cookie: str) -> None:
+    """Let a sibling host set a cookie for the whole site."""
+    place.club.to_toss = cookie  # in no URL: those are logged
+    page.goto(f"{place.at(SIBLING)}/toss")

@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 Visit = Callable[[str], "Page"]
 
 
+@pytest.mark.requirement("FX-01")
 def test_a_login_changes_the_cookie_and_the_old_one_is_refused(kind: str, place: Place, visit: Visit) -> None:
     page, thief = visit(place.at()), visit(place.at())
     page.goto("/")
@@ -40,6 +41,7 @@ def test_a_login_changes_the_cookie_and_the_old_one_is_refused(kind: str, place:
             assert look(thief)["data"] == {}
 
 
+@pytest.mark.requirement("TR-05")
 def test_of_two_browsers_one_ends_the_other_which_reads_why(place: Place, visit: Visit) -> None:
     phone, desk = visit(place.at()), visit(place.at())
     sign_in(phone, "ann")
@@ -70,6 +72,7 @@ def test_the_back_button_shows_nothing_after_a_logout(place: Place, visit: Visit
 
 @pytest.mark.parametrize("clears", [True, False])
 @pytest.mark.parametrize("kind", ["files"])
+@pytest.mark.requirement("TR-07")
 def test_a_logout_clears_what_the_site_left_in_the_browser_if_asked_to(
     found: Callable[..., Club], tls: ssl.SSLContext, visit: Visit, clears: bool
 ) -> None:
@@ -84,6 +87,7 @@ def test_a_logout_clears_what_the_site_left_in_the_browser_if_asked_to(
 
 
 @pytest.mark.parametrize("kind", ["files"])
+@pytest.mark.requirement("TO-10")
 def test_a_restart_keeps_a_remembered_session_and_loses_the_other(
     place: Place, playwright: Playwright, how_to_launch: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -106,7 +110,8 @@ def test_a_restart_keeps_a_remembered_session_and_loses_the_other(
         assert user(page) == "None"
 
 
-def test_an_end_by_the_clock_is_told_and_a_remembered_session_goes_on(
+@pytest.mark.requirement("TO-01")
+def test_an_idle_session_ends_on_time_and_a_remembered_one_goes_on(
     place: Place, clock: FrozenClock, visit: Visit
 ) -> None:
     page, other = visit(place.at()), visit(place.at())
