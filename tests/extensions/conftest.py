@@ -21,7 +21,7 @@ def clock() -> FrozenClock:
 
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> str:
-    """Where sessions lie."""
+    """Where sessions lie: a kind, or a URL as the setting has it."""
     return str(request.param)
 
 
@@ -29,6 +29,8 @@ def place(request: pytest.FixtureRequest) -> str:
 def settings(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     """The settings of an application whose sessions lie there; those in the browser can be revoked."""
     told = {"TESTING": True, "SECRET_KEY": "a secret of the tests beside others"}
+    if ":" in place:
+        return told | {"SESSIONKIT_STORE": place}
     if place == "cookie":
         return told | {"SESSIONKIT_STORE": "cookie:", "SESSIONKIT_REVOCATION_STORE": open_store("files", tmp_path)}
     return told | {"SESSIONKIT_STORE": open_store(place, prepare(place, tmp_path, request))}
