@@ -121,23 +121,24 @@ Running(Generic)
 SessionKitClient(FlaskClient)
 StoreContract(object)
 Trips(object)
-client_of(app: Flask, *, user_agent: str | None = None, address: str | None = None) -> SessionKitClient
+client_of(app: Flask, *, user_agent: str | None = None, address: str | None = None, by_header: bool = False) -> SessionKitClient
 in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Running[_T]
 pausing(app: Flask) -> Iterator[PausingStore]
 race(*calls: Callable[[int], _T], rounds: int = 1, before: Callable[[int], object] | None = None) -> list[list[_T]]
 round_trips(app: Flask, *, max: int | None = None) -> Iterator[Trips]
 time_travel(app: Flask) -> Iterator[FrozenClock]
 two_devices(app: Flask, user_id: str | int) -> tuple[SessionKitClient, SessionKitClient]
-"""
+"""  # noqa: E501  # a signature is one line
 
 CLIENT = """
-__init__(self, *args: Any, user_agent: str | None = None, address: str | None = None, **kwargs: Any) -> None
+__init__(self, *args: Any, user_agent: str | None = None, address: str | None = None, by_header: bool = False, **kwargs: Any) -> None
 login(self, user_id: str | int, *, remember: bool = False) -> None
 logout(self, *, everywhere: bool = False) -> None
+open(self, *args: Any, **kwargs: Any) -> TestResponse
 session_transaction(self, *args: Any, **kwargs: Any) -> Iterator[Session]
 tab(self) -> Self
 token -> str | None
-"""
+"""  # noqa: E501  # a signature is one line
 
 
 def described(name: str, value: object) -> str:

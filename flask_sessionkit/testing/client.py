@@ -11,12 +11,15 @@ from flask.testing import FlaskClient
 
 from ..auth import current_session, login_user, logout_user
 from ..errors import SessionKitError, StoreError
-from ..interface import interface_of
+from ..interface import SessionKitInterface, interface_of
 from ..session import Session
+from ..transport import Header
 
 if TYPE_CHECKING:
     from flask import Flask
     from flask.ctx import RequestContext
+    from werkzeug.datastructures import Headers
+    from werkzeug.test import TestResponse
 
 #: Where Flask-Login keeps the user's id, as a text.
 _FLASK_LOGINS = "_user_id"
@@ -39,17 +42,34 @@ class SessionKitClient(FlaskClient):
         assert client.get("/account").status_code == 200
     """
 
-    def __init__(self, *args: Any, user_agent: str | None = None, address: str | None = None, **kwargs: Any) -> None:
-        """Make a browser without a session; ``app.test_client()`` does.
+    def __init__(
+        self,
+        *args: Any,
+        user_agent: str | None = None,
+        address: str | None = None,
+        by_header: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Make a client without a session; ``app.test_client()`` does.
 
         :param user_agent: what it says of itself in each request.
         :param address: where its requests come from.
+        :param by_header: where ``SESSIONKIT_TRANSPORT`` is "both": its token travels in the header.
         """
         super().__init__(*args, **kwargs)
         if user_agent is not None:
             self.environ_base["HTTP_USER_AGENT"] = user_agent
         if address is not None:
             self.environ_base["REMOTE_ADDR"] = address
+        if by_header and (header := self._header()) is not None:
+            self.environ_base[header.variable] = ""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """Send a request, and keep the token that comes back in a header for the next one."""
+        response = super().open(*args, **kwargs)
+        for answer in (*response.history, response):
+            self._keep_token(answer.headers)
+        return response
 
     def login(self, user_id: str | int, *, remember: bool = False) -> None:
         """Sign a user in as ``login_user`` does: a session in the application's store, its token in this client.
@@ -96,7 +116,9 @@ class SessionKitClient(FlaskClient):
     @property
     def token(self) -> str | None:
         """What the client holds of its session, or ``None``."""
-        request = self._context().request
+        request, header = self._context().request, self._header()
+        if header is not None and header.is_in(request.environ):
+            return request.environ[header.variable] or None
         return request.cookies.get(interface_of(self.application).get_cookie_name(self.application))
 
     @contextmanager
@@ -108,7 +130,7 @@ class SessionKitClient(FlaskClient):
 
         :raises StoreError: the store cannot answer, so nothing was saved.
         """
-        if self._cookies is None:
+        if self._cookies is None and self._header() is None:
             raise TypeError("Cookies are disabled. Create a client with 'use_cookies=True'.")
         app, context = self.application, self._context(*args, **kwargs)
         with context:
@@ -118,10 +140,21 @@ class SessionKitClient(FlaskClient):
             app.session_interface.save_session(app, session, response)
         if response.status_code == 503:
             raise StoreError("The store could not answer, so the session was not saved. See that it runs.")
-        url = urlsplit(context.request.url)
-        self._update_cookies_from_response(
-            url.hostname or "localhost", url.path, response.headers.getlist("Set-Cookie")
-        )
+        url, cookies = urlsplit(context.request.url), response.headers.getlist("Set-Cookie")
+        self._update_cookies_from_response(url.hostname or "localhost", url.path, cookies)
+        self._keep_token(response.headers)
+
+    def _header(self) -> Header | None:
+        """Return the header in which the application's tokens may travel."""
+        interface = self.application.session_interface
+        if not isinstance(interface, SessionKitInterface) or interface.settings.transport == "cookie":
+            return None
+        return Header.named(interface.settings.header_name)
+
+    def _keep_token(self, headers: Headers) -> None:
+        header = self._header()
+        if header is not None and header.name in headers:
+            self.environ_base[header.variable] = headers[header.name]
 
     def _context(self, *args: Any, **kwargs: Any) -> RequestContext:
         """Return a request of this client's; without other wishes to where the session's cookie is sent."""
@@ -144,15 +177,18 @@ class SessionKitClient(FlaskClient):
             session["_id"] = logins._session_identifier_generator()
 
 
-def client_of(app: Flask, *, user_agent: str | None = None, address: str | None = None) -> SessionKitClient:
+def client_of(
+    app: Flask, *, user_agent: str | None = None, address: str | None = None, by_header: bool = False
+) -> SessionKitClient:
     """Return a test client of an application that can sign in; of its ``test_client_class`` if that is such a one.
 
     :param user_agent: what it says of itself in each request.
     :param address: where its requests come from.
+    :param by_header: where ``SESSIONKIT_TRANSPORT`` is "both": its token travels in the header.
     """
     given = app.test_client_class
     kind = given if given is not None and issubclass(given, SessionKitClient) else SessionKitClient
-    return kind(app, app.response_class, user_agent=user_agent, address=address)
+    return kind(app, app.response_class, user_agent=user_agent, address=address, by_header=by_header)
 
 
 def two_devices(app: Flask, user_id: str | int) -> tuple[SessionKitClient, SessionKitClient]:

@@ -291,7 +291,7 @@ store.fail("create", nth=2, before=False)
 store.fail("commit")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 assert_type(store.counts["load"], int)
 app.test_client_class = SessionKitClient
-client = client_of(app, user_agent="Firefox", address="192.0.2.1")
+client = client_of(app, user_agent="Firefox", address="192.0.2.1", by_header=True)
 client.login("ann", remember=True)
 client.login(7)
 client.logout(everywhere=True)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from flask import Flask, current_app, request, session
+from flask import Flask, current_app, redirect, request, session
 from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, current_user
 
@@ -279,6 +279,97 @@ def test_a_client_without_cookies_is_told() -> None:
 
     with pytest.raises(TypeError, match="Cookies are disabled"):
         client.login("ann")
+
+
+# The header in which a token travels in place of a cookie.
+
+BY_HEADER: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"SESSIONKIT_TRANSPORT": "header"}, {}),
+    ({"SESSIONKIT_TRANSPORT": "header", "SESSIONKIT_HEADER_NAME": "X-Shop"}, {}),
+    ({"SESSIONKIT_TRANSPORT": "both"}, {"by_header": True}),
+]
+
+
+@pytest.mark.parametrize(("config", "how"), BY_HEADER, ids=str)
+def test_a_token_travels_in_the_header(config: dict[str, Any], how: dict[str, Any]) -> None:
+    app = shop(**config)
+    client = client_of(app, **how)
+    name = config.get("SESSIONKIT_HEADER_NAME", "X-Session-Token")
+
+    client.login("ann")
+
+    answer = client.get("/")
+    assert answer.json["user"] == "ann"
+    assert answer.request.headers[name] == client.token
+    assert answer.request.cookies.to_dict() == {}
+    assert len(devices_of(app, "ann")) == 1
+
+
+@pytest.mark.parametrize(("config", "how"), BY_HEADER, ids=str)
+def test_a_token_that_a_view_sends_in_the_header_is_kept(config: dict[str, Any], how: dict[str, Any]) -> None:
+    app = shop(**config)
+    app.add_url_rule("/to/<name>", "to", lambda name: login_user(name) or redirect("/"), methods=["POST"])
+    client = client_of(app, **how)
+
+    client.post("/login/ann")
+    first = client.token
+    assert user_of(client) == "ann"
+    client.post("/to/bob", follow_redirects=True)
+
+    assert user_of(client) == "bob"
+    assert client.token not in (None, first)
+
+
+@pytest.mark.parametrize(("config", "how"), BY_HEADER, ids=str)
+def test_a_logout_by_header_leaves_no_token(config: dict[str, Any], how: dict[str, Any]) -> None:
+    client = client_of(shop(**config), **how)
+    client.login("ann")
+    token = client.token
+    with client.session_transaction() as data:
+        assert data.user_id == "ann"
+
+    client.logout()
+
+    assert token is not None
+    assert client.token is None
+    client.login("bob")
+    assert user_of(client) == "bob"
+    assert client.get_cookie("session") is None
+
+
+def test_tabs_share_the_token_of_the_header() -> None:
+    client = client_of(shop(SESSIONKIT_TRANSPORT="header"))
+    tab = client.tab()
+
+    client.login("ann")
+
+    assert user_of(tab) == "ann"
+
+
+def test_where_both_may_be_a_client_uses_the_cookie() -> None:
+    client = client_of(shop(SESSIONKIT_TRANSPORT="both"))
+
+    client.login("ann")
+
+    answer = client.get("/")
+    assert answer.json["user"] == "ann"
+    assert answer.request.cookies.to_dict() == {"session": client.token}
+    assert "X-Session-Token" not in answer.request.headers
+
+
+def test_a_client_without_cookies_signs_in_by_header() -> None:
+    client = SessionKitClient(shop(SESSIONKIT_TRANSPORT="header"), use_cookies=False)
+
+    client.login("ann")
+
+    assert user_of(client) == "ann"
+
+
+def test_with_other_sessions_it_is_flasks_client() -> None:
+    app = Flask("other")
+    app.add_url_rule("/", "hello", lambda: "hello")
+
+    assert SessionKitClient(app).get("/").text == "hello"
 
 
 # Trouble.
