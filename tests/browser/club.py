@@ -46,6 +46,12 @@ _HALL = """<!doctype html>
 <form method="post" action="/logout"><button>Sign out</button></form>
 <form method="post" action="/others"><button>End my other sessions</button></form>
 """
+_DIARY = """<!doctype html>
+<title>Private</title>
+<link rel="icon" href="data:,">
+<h1>The diary of {{ user }}</h1>
+<form method="post" action="/logout"><button>Sign out</button></form>
+"""
 _OTHER_SITE = """<!doctype html>
 <title>Elsewhere</title>
 <link rel="icon" href="data:,">
@@ -92,7 +98,7 @@ class Club:
         return render_template_string(_HALL, user=self._who(), why=self._why())
 
     def private(self) -> str:
-        return f"<!doctype html><title>Private</title><h1>The diary of {self._who()}</h1>"
+        return render_template_string(_DIARY, user=self._who())
 
     def login(self) -> ResponseReturnValue:
         login_user(request.form["name"], remember="remember" in request.form)

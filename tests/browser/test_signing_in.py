@@ -59,14 +59,12 @@ def test_the_back_button_shows_nothing_after_a_logout(place: Place, visit: Visit
     sign_in(page, "ann")
     page.goto("/private")
     assert page.get_by_text("The diary of ann").is_visible()
-    page.goto("/")
     press(page, "Sign out")
 
     with page.expect_response("**/private") as again:
-        page.evaluate("history.go(-2)")
+        page.go_back()
 
     assert again.value.status == 401
-    page.wait_for_url("**/private")
     assert page.get_by_text("ann").count() == 0
 
 
