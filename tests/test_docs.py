@@ -30,6 +30,8 @@ import flask_sessionkit
 from flask_sessionkit import SessionKit, client_backend, login_user, revocations, sealing, transport
 from flask_sessionkit.config import read_settings
 from flask_sessionkit.contents import Contents
+from flask_sessionkit.devices import proof
+from flask_sessionkit.devices.texts import DEFAULTS
 from flask_sessionkit.reasons import Reason
 from flask_sessionkit.store_urls import Site, make_store
 from flask_sessionkit.stores.base import Capability, Store
@@ -607,7 +609,7 @@ def test_the_pages_name_the_limits_of_a_cookie() -> None:
 
 
 def test_the_page_names_every_purpose_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    purposes = set()
+    purposes = {(proof.PURPOSE.decode(), False)}  # its keys are made when a form is
     derive = sealing._Key.derive
 
     def noting(secret: bytes, *, purpose: bytes, app_id: str, cookie_name: str = "") -> Any:
@@ -672,3 +674,13 @@ def test_a_line_has_one_sentence(name: str) -> None:
     text = re.sub(r"^```.*?^```", "", (ROOT / f"{name}.md").read_text("utf-8"), flags=re.M | re.S)
 
     assert [line for line in text.splitlines() if re.search(r"[.!?] [A-Z]", re.sub(r"^\d+\. ", "", line))] == []
+
+
+# The page of devices.
+
+
+def test_every_text_of_the_page_of_devices_is_listed_as_it_is() -> None:
+    [table] = re.findall(r"^   \* - text\n(.*?)\n\n", page("devices"), re.M | re.S)
+    listed = dict(re.findall(r"^   \* - ``(\w+)``\n     - (.+)$", table, re.M))
+
+    assert listed == {name: text(2) if callable(text) else text for name, text in DEFAULTS.items()}

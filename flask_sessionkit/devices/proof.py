@@ -5,9 +5,13 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from ..tokens import bytes_of, text_of
+
+#: What the keys are made for.
+PURPOSE: Final = b"form"
 
 _NUMBER = 16
 _MAC = 32

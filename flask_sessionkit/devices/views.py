@@ -12,7 +12,7 @@ from ..errors import ConfigError, SessionKitError, StoreError
 from ..sealing import mac_key
 from ..secret_keys import secrets_of
 from .listing import DeviceList, kit, site
-from .proof import comes_from_elsewhere, is_made_for, made_for
+from .proof import PURPOSE, comes_from_elsewhere, is_made_for, made_for
 from .texts import Texts
 
 #: The field of a form that shows that it is of this session.
@@ -191,4 +191,4 @@ def _proof() -> str:
 
 def _keys() -> list[bytes]:
     secrets, _ = secrets_of(current_app.secret_key, current_app.config.get("SECRET_KEY_FALLBACKS"))
-    return [mac_key(secret, purpose=b"form", app_id=site().settings.app_id) for secret in secrets]
+    return [mac_key(secret, purpose=PURPOSE, app_id=site().settings.app_id) for secret in secrets]

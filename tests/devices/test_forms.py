@@ -12,6 +12,8 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.test import TestResponse
 
 from flask_sessionkit.devices.proof import comes_from_elsewhere, is_made_for, made_for
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.testing import FrozenClock, PausingStore
 
 OTHERS = "Sign out all other devices"
 END = "Sign out Chrome on Android, 192.0.2.2"
@@ -242,3 +244,24 @@ def test_a_csrf_token_that_is_no_function_is_left_alone(plain: DevicesSite) -> N
     plain.app.jinja_env.globals["csrf_token"] = "somebody else's"
 
     assert not re.search(r'name="csrf_token"', plain.browser().get("/devices/").text)
+
+
+# Clients without cookies.
+
+
+@pytest.mark.parametrize("transport", ["header", "both"])
+def test_clients_that_send_their_token_in_a_header_need_the_proof_too(clock: FrozenClock, transport: str) -> None:
+    site = DevicesSite(PausingStore(MemoryStore()), clock, SESSIONKIT_TRANSPORT=transport)
+    other = site.browser(None)
+    there = {"X-Session-Token": other.get("/login/ann", headers={"X-Session-Token": ""}).headers["X-Session-Token"]}
+    client = site.app.test_client(use_cookies=False)
+    here = {"X-Session-Token": client.get("/login/ann", headers={"X-Session-Token": ""}).headers["X-Session-Token"]}
+    form = Page(client.get("/devices/", headers=here).text).form(OTHERS)
+
+    assert client.post(form.action, headers=here).status_code == 403
+    assert client.get("/who", headers=there).get_json()["user"] == "ann"
+    answer = client.post(form.action, headers=here, data=form.fields)
+    renewed = {"X-Session-Token": answer.headers["X-Session-Token"]}
+    assert answer.status_code == 303
+    assert client.get("/who", headers=there).get_json() == {"user": None, "ended": "revoked"}
+    assert client.get("/devices/time-left", headers=renewed).get_json()["signed_in"] is True
