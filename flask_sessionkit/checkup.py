@@ -4,52 +4,42 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .cookie_policy import cookie_faults
 from .errors import StoreError
+from .findings import Finding, Mark
 from .interface import SessionKitInterface
+from .sealing import OVERHEAD_ENCRYPTED
 from .secret_keys import fit_secrets
-from .stores.base import Capability
+from .stores.base import Capability, Judges, Store
 
 if TYPE_CHECKING:
     from flask import Flask
 
+#: Bytes of what is known of one user with sessions in browsers; see ``revocations``.
+_LARGEST_STANDING = 128 * 1024
+#: Layers of middleware that are looked through, and where they keep what they wrap.
+_MOST_LAYERS = 20
+_INSIDE = ("app", "wsgi_app", "application", "_app")
 #: Names that Flask gives to many applications.
 _USUAL_NAMES = frozenset({"app", "__main__", "wsgi", "main", "application"})
 
 
-class Mark(StrEnum):
-    """How a point is judged."""
-
-    OK = "ok"
-    #: Works, and says what it does not do.
-    NOTE = "note"
-    #: Unsafe in a deployment.
-    FAULT = "fault"
-
-
-class Finding(Struct, frozen=True):
-    """One point of a check.
-
-    :param about: the setting, or what stands behind it.
-    :param text: what was found, with the mend of a fault.
-    """
-
-    mark: Mark
-    about: str
-    text: str
-
-
 def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
-    """Judge an application as for a deployment, whether it runs in debug or not. Asks its store once."""
+    """Judge an application as for a deployment, whether it runs in debug or not. Asks its store."""
     site = app.session_interface
     if not isinstance(site, SessionKitInterface):
         return [Finding(Mark.FAULT, "SessionKit", "The sessions are not this library's. Call SessionKit(app).")]
-    return [*_of_secrets(app), *_of_names(app, site), *_of_transport(app, site), *_of_store(site, has_stamp=has_stamp)]
+    return [
+        *_of_secrets(app),
+        *_of_names(app, site),
+        *_of_transport(app, site),
+        *_of_proxy(app),
+        *_of_store(site, has_stamp=has_stamp),
+    ]
 
 
 def _of_secrets(app: Flask) -> Iterator[Finding]:
@@ -117,6 +107,35 @@ def _of_cookie(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
         yield Finding(Mark.OK, "SESSIONKIT_SECURE_COOKIE", f"{site.get_cookie_name(app)}, over TLS only.")
 
 
+def _of_proxy(app: Flask) -> Iterator[Finding]:
+    layer: object = app.wsgi_app
+    for _ in range(_MOST_LAYERS):
+        if layer is None or isinstance(layer, ProxyFix):
+            break
+        layer = next((inner for name in _INSIDE if (inner := getattr(layer, name, None)) is not None), None)
+    if not isinstance(layer, ProxyFix):
+        yield Finding(
+            Mark.NOTE,
+            "ProxyFix",
+            "Not there, which is right where browsers reach this server themselves. Behind a proxy everybody has the "
+            "proxy's address in the list of devices, and TLS is not seen: wrap app.wsgi_app in werkzeug's ProxyFix, "
+            "with the number of proxies.",
+        )
+    elif layer.x_for and not layer.x_proto:
+        yield Finding(
+            Mark.NOTE,
+            "ProxyFix",
+            "It believes the proxy's word for the address and not for the scheme, so TLS is not seen. Set x_proto too.",
+        )
+    else:
+        yield Finding(
+            Mark.OK,
+            "ProxyFix",
+            f"It believes {layer.x_for} proxies for the address and {layer.x_proto} for the scheme. With more than "
+            "there are, clients could invent both.",
+        )
+
+
 def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding]:
     name = "SESSIONKIT_REVOCATION_STORE" if site.is_client_kind else "SESSIONKIT_STORE"
     if site.is_client_kind:
@@ -141,6 +160,7 @@ def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding
         yield Finding(Mark.FAULT, name, f"{kind} cannot answer: {error}")
     else:
         yield Finding(Mark.OK, name, f"{kind} answers a read; a write was not tried.")
+        yield from _by_the_store(site, site.store, name)
     if not site.is_client_kind and not site.settings.encrypt_records:
         yield Finding(
             Mark.NOTE, "SESSIONKIT_ENCRYPT_RECORDS", "Off: who may read the store reads the data of sessions."
@@ -162,3 +182,15 @@ def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding
         )
     if Capability.PURGE in able:
         yield Finding(Mark.NOTE, name, "What has expired stays until flask sessions purge removes it. Run it daily.")
+
+
+def _by_the_store(site: SessionKitInterface, store: Store, name: str) -> Iterator[Finding]:
+    """Let a store say what it knows of its server, folder or file."""
+    if not isinstance(store, Judges):
+        return
+    largest = _LARGEST_STANDING if site.is_client_kind else site.settings.max_size + OVERHEAD_ENCRYPTED
+    try:
+        for mark, text in store.judge(now=site.clock.now(), largest=largest):
+            yield Finding(mark, name, text)
+    except StoreError as error:
+        yield Finding(Mark.FAULT, name, f"{type(store).__name__} cannot be judged: {error}")

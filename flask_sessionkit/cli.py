@@ -19,7 +19,7 @@ from flask.cli import AppGroup
 from .census import Census
 from .errors import SessionKitError, StoreError
 from .identity import as_user_id
-from .interface import SessionKitInterface
+from .interface import SessionKitInterface, interface_of
 from .reasons import Reason
 from .roster import SessionInfo, parts_of
 from .stores.base import Capability, CountsEnded, MakesTable
@@ -178,10 +178,8 @@ def _app() -> Flask:
 
 
 def _site() -> SessionKitInterface:
-    site = current_app.session_interface
-    if not isinstance(site, SessionKitInterface):
-        raise click.ClickException("The sessions are not this library's. Call SessionKit(app).")
-    return site
+    with _told_in_one_line():
+        return interface_of(_app())
 
 
 def _user_id(user: str) -> str:

@@ -11,12 +11,13 @@ from flask import current_app, has_request_context
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import current_lineage, current_session
-from .checkup import Finding, findings
+from .checkup import findings
 from .cli import sessions
 from .clock import Clock, SystemClock
 from .config import Settings, read_settings
 from .cookie_policy import cookie_faults
 from .errors import ConfigError, StoreError
+from .findings import Finding
 from .identity import as_user_id
 from .interface import SessionKitInterface, interface_of
 from .reasons import Reason
@@ -170,7 +171,7 @@ class SessionKit:
         return removed
 
     def check(self) -> list[Finding]:
-        """Judge the current application as for a deployment: ``flask sessions check``. Asks the store once."""
+        """Judge the current application as for a deployment: ``flask sessions check``. Asks the store."""
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
         return findings(app, has_stamp=self._stamp_of is not None)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from enum import Flag, auto
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from ..clock import CLOCK_SKEW as CLOCK_SKEW
 from ..clock import settled as settled
 from ..clock import touch_is_due as touch_is_due
+from ..findings import Mark as Mark
 from ..record import Purged, Record, Version, Write
 
 #: Seconds that a record is kept past its end, for a request that was under way (protocol clauses 1 and 6).
@@ -155,6 +156,36 @@ class Scans(Protocol):
         :raises StoreError: the store cannot answer.
         """
         ...
+
+
+#: One point of a check: its mark, and a sentence with the mend of a fault.
+Judgement: TypeAlias = tuple[Mark, str]
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """A store that knows what can be wrong with its server, folder or file (``flask sessions check``)."""
+
+    def judge(self, *, now: float, largest: int) -> list[Judgement]:
+        """Return what is well and what is not, as for a deployment. Reads only, and makes nothing.
+
+        :param now: Unix seconds, by the clock of this machine.
+        :param largest: bytes of the largest payload that will be stored.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+
+def judged_clock(theirs: float, ours: float) -> Judgement:
+    """Return what is to be said of a server's clock beside ours, both in Unix seconds."""
+    ahead = theirs - ours
+    if abs(ahead) <= CLOCK_SKEW:
+        return Mark.OK, "Its clock agrees with ours."
+    return (
+        Mark.FAULT,
+        f"Its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours. Where clocks differ by more "
+        f"than {CLOCK_SKEW:g} s, sessions end early or late. Run NTP on all machines.",
+    )
 
 
 @runtime_checkable

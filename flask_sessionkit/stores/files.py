@@ -22,7 +22,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import GRACE, Capability, settled, touch_is_due
+from .base import GRACE, Capability, Judgement, Mark, settled, touch_is_due
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,6 +84,19 @@ class FileStore:
         if not os.access(nearest, os.W_OK | os.X_OK):
             return [f"{self._root} cannot be made, since {nearest} cannot be written to. Make it, owned by the server."]
         return []
+
+    @_as_store_error
+    def judge(self, *, now: float, largest: int) -> list[Judgement]:
+        """Return what is to be said of the folder; see ``Judges.judge``."""
+        faults = self.check()
+        if faults:
+            return [(Mark.FAULT, fault) for fault in faults]
+        if not os.path.lexists(self._root):
+            return [(Mark.NOTE, f"{self._root} is not there yet; the first write makes it.")]
+        mode = stat.S_IMODE(os.lstat(self._root).st_mode)
+        if sys.platform != "win32" and mode & 0o055:
+            return [(Mark.NOTE, f"Others can look into {self._root} (mode {mode:o}), not its files. Run chmod 700.")]
+        return [(Mark.OK, f"{self._root} is its owner's alone.")]
 
     @_as_store_error
     def load(self, key: str, *, now: float, touch_every: float | None = None) -> Record | None:

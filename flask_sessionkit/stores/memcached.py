@@ -31,7 +31,8 @@ from pymemcache.exceptions import (  # type: ignore[import-untyped]  # the same
 
 from ..errors import ConfigError, StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import GRACE, Capability, settled, touch_is_due
+from .base import GRACE, Capability, Judgement, judged_clock, settled, touch_is_due
+from .memcached_findings import judged
 
 #: What stands before info and payload: format, version, ``created_at``, ``seen_at``, ``idle``, ``absolute_at``, whether
 #: there is an owner, the owner, and the length of info.
@@ -223,6 +224,21 @@ class MemcachedStore:
         """Do nothing: Memcached removes what has ended by itself."""
         return Purged(0, more=False)
 
+    def judge(self, *, now: float, largest: int) -> list[Judgement]:
+        """Return what is to be said of each server; see ``Judges.judge``."""
+        said: list[Judgement] = []
+        item = min(largest, self.max_payload) + _HEADER.size + _MOST_INFO + _SERVERS_OWN
+        for node in self._all():
+            stats = node.stats()
+            if isinstance(at := stats.get(b"time"), int):
+                said.append(judged_clock(at, now))
+            said += judged(stats, node.stats("settings"), node.stats("items"), largest=item)
+        return list(dict.fromkeys(said))
+
+    def _all(self) -> list[_Node]:
+        self._node("")
+        return self._servers.all()
+
     def _node(self, key: str) -> _Node:
         """Return the server on which something lies. A child process gets connections of its own.
 
@@ -312,6 +328,10 @@ class _Servers:
         # Its own hash is written in Python: 42 microseconds for three servers, as much as the trip to one.
         self._hash: Any = RendezvousHash(list(self._nodes), hash_function=_hash)
 
+    def all(self) -> list[_Node]:
+        """Return every server."""
+        return list(self._nodes.values())
+
     def node(self, key: str) -> _Node:
         """Return the server that has a key or an owner's index; always the same one, whether it is up or down."""
         return self._only or self._nodes[self._hash.get_node(key)]
@@ -356,6 +376,11 @@ class _Node:
     def delete(self, name: str) -> bool:
         """Remove a value."""
         return self._ask("delete", name) is True
+
+    def stats(self, *kind: str) -> dict[bytes, Any]:
+        """Return what it says of itself."""
+        found: dict[bytes, Any] = self._ask("stats", *kind)
+        return found
 
     def _ask(self, command: str, *args: object) -> Any:
         """Have a command carried out.

@@ -13,8 +13,9 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import CLOCK_SKEW, GRACE, Capability
+from .base import CLOCK_SKEW, GRACE, Capability, Judgement, Mark, judged_clock
 from .redis_clients import Server, server_of
+from .redis_findings import judged
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -139,6 +140,23 @@ class RedisStore:
                 yield from records
                 if cursor == 0:
                     break
+
+    @_as_store_error
+    def judge(self, *, now: float, largest: int) -> list[Judgement]:
+        """Return what is to be said of the server, or of each primary of a Cluster; see ``Judges.judge``."""
+        said: list[Judgement] = []
+        for primary in self._server.primaries():
+            try:
+                seconds, microseconds = self._server.call_at(primary, "TIME")
+                said.append(judged_clock(int(seconds) + int(microseconds) / 1e6, now))
+                said += judged(self._server.call_at(primary, "INFO"))
+            except self._server.errors as error:
+                if not _is_forbidden(error):
+                    raise
+                said.append(
+                    (Mark.NOTE, "It does not let us ask for its clock and its settings. Grant +time and +info.")
+                )
+        return list(dict.fromkeys(said))
 
     @_as_store_error
     def _primaries(self) -> list[Any]:
@@ -421,14 +439,19 @@ def _behind(key: str) -> bytes:
 
 
 #: How a server and, from Redis 7.0 on, one of its scripts say that a user may not.
-_is_forbidden: Final = re.compile("NOAUTH|NOPERM|can't run this command").search
+_says_no: Final = re.compile("NOAUTH|NOPERM|can't run this command").search
+_NO_RIGHT: Final = {"AuthenticationError", "AuthorizationError", "NoPermissionError"}
+
+
+def _is_forbidden(error: Exception) -> bool:
+    return type(error).__name__ in _NO_RIGHT or _says_no(str(error)) is not None
 
 
 def _message(name: str, error: Exception) -> str:
     kind, text = type(error).__name__, str(error)
     if kind == "OutOfMemoryError":
         return f"The Redis server {name} is full. Raise its maxmemory, or keep less in it; nothing was saved."
-    if kind in {"AuthenticationError", "AuthorizationError", "NoPermissionError"} or _is_forbidden(text):
+    if _is_forbidden(error):
         return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
     if kind == "BusyLoadingError":
         return f"The Redis server {name} is still loading its data. Wait until it is ready."

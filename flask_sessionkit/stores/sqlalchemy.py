@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
-from .base import GRACE, Capability, settled, touch_is_due
+from .base import GRACE, Capability, Judgement, Mark, settled, touch_is_due
 from .sql_connections import Connections
 from .sql_errors import (
     is_before_the_folder,
@@ -29,6 +29,7 @@ from .sql_errors import (
     is_locked,
     named,
 )
+from .sql_findings import judged, judged_file
 from .sql_statements import Statements, Values, record_of, times, values_of
 from .sql_table import TABLE as TABLE
 from .sql_table import session_table as session_table
@@ -215,6 +216,21 @@ class SQLAlchemyStore:
                 if record is not None:
                     yield record
             after = rows[-1].key
+
+    @_as_store_error
+    def judge(self, *, now: float, largest: int) -> list[Judgement]:
+        """Return what is to be said of the server, or of the file; see ``Judges.judge``."""
+        said: list[Judgement] = []
+        if self._connections.is_sqlite:
+            said += judged_file(self.url.database or "")
+            has_table = has_file(self.url) and self._connections.run(self._has_table)
+        else:
+            # Keys, info and the statement itself take less than 4 KiB besides.
+            said += self._connections.run(lambda found: list(judged(found, now=now, largest=largest + 4096)))
+            has_table = self._connections.run(self._has_table)
+        if not has_table:
+            said.append((Mark.NOTE, f"There is no table {self._table.fullname} yet; the first write makes it."))
+        return said
 
     @_as_store_error
     def create_table(self) -> None:

@@ -12,8 +12,8 @@ from ..stores.base import Capability, LimitsPayload, Store
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-#: Methods of the protocols beside ``Store``: ``Touches``, ``CountsEnded``, ``Scans``, ``MakesTable``.
-_BESIDE = ("touch", "count_ended", "scan", "create_table")
+#: Methods of the protocols beside ``Store``: ``Touches``, ``CountsEnded``, ``Scans``, ``Judges``, ``MakesTable``.
+_BESIDE = ("touch", "count_ended", "scan", "judge", "create_table")
 
 
 class StoreAround:

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 #: The six calls of the store protocol, and those that only some stores know.
 Call: TypeAlias = Literal[
-    "load", "create", "replace", "delete", "list_owner", "purge", "touch", "count_ended", "scan", "create_table"
+    "load",
+    "create",
+    "replace",
+    "delete",
+    "list_owner",
+    "purge",
+    "touch",
+    "count_ended",
+    "scan",
+    "judge",
+    "create_table",
 ]
 
 #: Seconds after which a wait that nothing ends becomes an ``AssertionError``.

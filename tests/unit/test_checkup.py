@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 from flask import Flask
+from werkzeug.middleware.profiler import ProfilerMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_sessionkit import SessionKit
+from flask_sessionkit.errors import StoreError
+from flask_sessionkit.findings import Mark
 from flask_sessionkit.secret_keys import weaknesses
-from flask_sessionkit.stores.base import Capability
+from flask_sessionkit.stores.base import Capability, judged_clock
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import PausingStore
 
@@ -42,10 +47,12 @@ def checked(app: Flask, *options: str) -> Result:
 
 
 def test_a_deployment_as_it_should_be_has_no_fault() -> None:
-    told = checked(shop(store=Shared(MemoryStore()), SESSIONKIT_ENCRYPT_RECORDS=True))
+    app = shop(store=Shared(MemoryStore()), SESSIONKIT_ENCRYPT_RECORDS=True)
+    app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]  # as werkzeug says
+    told = checked(app)
 
     assert told.exit_code == 0
-    assert [line.split()[0] for line in told.output.splitlines()] == ["ok"] * 4
+    assert [line.split()[0] for line in told.output.splitlines()] == ["ok"] * 5
 
 
 def test_how_tokens_travel_is_told() -> None:
@@ -168,3 +175,140 @@ def test_a_generated_key_is_fit_and_another_each_time() -> None:
     assert len(set(keys)) == 2
     assert all(re.fullmatch("[0-9a-f]{64}", key) for key in keys)
     assert weaknesses([key.encode() for key in keys]) == []
+
+
+# Proxies.
+
+
+def proxied(**options: int) -> Flask:
+    app = shop(store=Shared(MemoryStore()))
+    app.wsgi_app = ProfilerMiddleware(ProxyFix(app.wsgi_app, **options))  # type: ignore[method-assign]
+    return app
+
+
+def test_whether_a_proxy_is_believed_is_told() -> None:
+    assert "note  ProxyFix: Not there, which is right where" in checked(shop(store=Shared(MemoryStore()))).output
+    assert "ok    ProxyFix: It believes 1 proxies for the address and 1 for the scheme." in checked(proxied()).output
+    assert "ok    ProxyFix: It believes 2 proxies" in checked(proxied(x_for=2)).output
+
+
+def test_a_proxy_that_is_believed_by_half_is_told() -> None:
+    assert "note  ProxyFix: It believes the proxy's word for the address and not" in checked(proxied(x_proto=0)).output
+
+
+def test_middleware_without_end_is_looked_through_no_further() -> None:
+    class Ring:
+        app: Any
+
+    app = shop(store=Shared(MemoryStore()))
+    ring = Ring()
+    ring.app = ring
+    app.wsgi_app = ring  # type: ignore[method-assign, assignment]
+
+    assert "note  ProxyFix: Not there" in checked(app).output
+
+
+# What a store knows of itself.
+
+
+class Judging(Shared):
+    said: Any = ()
+
+    def __init__(self, *said: Any) -> None:
+        super().__init__(MemoryStore())
+        self.said = said
+
+    def judge(self, *, now: float, largest: int) -> Any:
+        for one in self.said:
+            if isinstance(one, Exception):
+                raise one
+        return [*self.said, (Mark.NOTE, f"largest {largest}")]
+
+
+def test_a_store_says_what_it_knows() -> None:
+    told = checked(shop(store=Judging((Mark.FAULT, "It leaks. Mend it."), (Mark.OK, "It is dry."))))
+
+    assert told.exit_code == 1
+    assert "fault SESSIONKIT_STORE: It leaks. Mend it." in told.output
+    assert "ok    SESSIONKIT_STORE: It is dry." in told.output
+
+
+def test_a_store_is_told_how_large_a_session_may_be() -> None:
+    told = checked(shop(store=Judging(), SESSIONKIT_MAX_SIZE=1_000_000))
+    assert "note  SESSIONKIT_STORE: largest 1000077" in told.output
+
+    told = checked(shop(SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=Judging()))
+    assert "note  SESSIONKIT_REVOCATION_STORE: largest 131072" in told.output
+
+
+def test_a_store_that_fails_while_it_is_judged_is_a_fault() -> None:
+    told = checked(shop(store=Judging(StoreError("No answer."))))
+
+    assert told.exit_code == 1
+    assert "fault SESSIONKIT_STORE: Judging cannot be judged: No answer." in told.output
+
+
+@pytest.mark.parametrize(
+    ("ahead", "mark", "said"),
+    [
+        (0.0, Mark.OK, "agrees"),
+        (60.0, Mark.OK, "agrees"),
+        (-60.0, Mark.OK, "agrees"),
+        (61.0, Mark.FAULT, "Its clock is 61 s ahead of ours."),
+        (-3600.0, Mark.FAULT, "Its clock is 3600 s behind ours."),
+    ],
+)
+def test_clocks_may_differ_by_a_minute(ahead: float, mark: Mark, said: str) -> None:
+    told = judged_clock(1_700_000_000.0 + ahead, 1_700_000_000.0)
+
+    assert told[0] is mark
+    assert said in told[1]
+
+
+@pytest.mark.requirement("ST-03")
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (0o700, "ok    SESSIONKIT_STORE: {} is its owner's alone."),
+        (0o750, "note  SESSIONKIT_STORE: Others can look into {} (mode 750)"),
+        (0o705, "note  SESSIONKIT_STORE: Others can look into {} (mode 705)"),
+        (0o770, "{} can be written to by others (mode 770). Run chmod 700 on it."),
+    ],
+)
+def test_the_rights_of_a_folder_are_judged(tmp_path: Path, mode: int, told: str) -> None:
+    folder = tmp_path / "sessions"
+    folder.mkdir(mode=0o700)
+    app = shop(SESSIONKIT_STORE=f"file://{folder}")
+    folder.chmod(mode)
+    found = checked(app)
+
+    assert told.format(folder) in found.output
+    assert found.exit_code == (mode == 0o770)
+
+
+def test_a_folder_that_is_not_there_yet_is_told_and_not_made(tmp_path: Path) -> None:
+    told = checked(shop(SESSIONKIT_STORE=f"file://{tmp_path}/sessions"))
+
+    assert f"note  SESSIONKIT_STORE: {tmp_path}/sessions is not there yet; the first write makes it." in told.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mode", "word"), [(0o600, "ok"), (0o660, "ok"), (0o644, "fault"), (0o602, "fault")])
+def test_the_rights_of_a_database_file_are_judged(tmp_path: Path, mode: int, word: str) -> None:
+    app = shop(SESSIONKIT_STORE=f"sqlite:///{tmp_path}/sessions.db")
+    app.test_cli_runner().invoke(args=["sessions", "create-table"])
+    (tmp_path / "sessions.db").chmod(mode)
+    told = checked(app)
+
+    [line] = [line for line in told.output.splitlines() if f"(mode {mode:o})" in line]
+    assert line.split()[0] == word
+    assert told.exit_code == (word == "fault")
+    assert "There is no table" not in told.output
+
+
+def test_a_database_that_is_not_there_yet_is_told_and_not_made(tmp_path: Path) -> None:
+    told = checked(shop(SESSIONKIT_STORE=f"sqlite:///{tmp_path}/sessions.db"))
+
+    assert told.exit_code == 0
+    assert "note  SESSIONKIT_STORE: There is no table sessionkit_records yet" in told.output
+    assert list(tmp_path.iterdir()) == []
