@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from flask import has_request_context, request
+from flask import request
 
 from ..interface import interface_of
 from ..stores.base import Store
@@ -16,7 +15,7 @@ from .around import StoreAround
 from .parts import exchanged
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Request
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -27,7 +26,7 @@ class Trips:
 
     def __init__(self) -> None:
         """Begin with none; made by ``round_trips``."""
-        self._made: list[tuple[str, str]] = []
+        self._made: list[tuple[Request | None, str]] = []
 
     @property
     def count(self) -> int:
@@ -41,12 +40,17 @@ class Trips:
 
     def note(self, call: str) -> None:
         """Count a call; the store does this."""
-        self._made.append((f"{request.method} {request.path}" if has_request_context() else "no request", call))
+        asker = request._get_current_object() if request else None  # type: ignore[attr-defined]  # the proxy's own
+        self._made.append((asker, call))
 
     def __str__(self) -> str:
         """Tell the calls by the request that made them: ``GET /: load; POST /add: load, replace``."""
-        requests = groupby(list(self._made), itemgetter(0))
-        return "; ".join(f"{where}: {', '.join(call for _, call in calls)}" for where, calls in requests)
+        told = []
+        for _, made in groupby(list(self._made), lambda one: id(one[0])):
+            askers, calls = zip(*made, strict=True)
+            where = f"{askers[0].method} {askers[0].path}" if askers[0] else "no request"
+            told.append(f"{where}: {', '.join(calls)}")
+        return "; ".join(told)
 
 
 @contextmanager

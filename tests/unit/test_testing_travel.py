@@ -99,14 +99,6 @@ def test_a_purge_takes_what_has_ended_by_then() -> None:
             assert kit.purge() == 1
 
 
-def test_the_clock_stands_until_it_is_moved(app: Flask) -> None:
-    with time_travel(app) as clock:
-        before = clock.now()
-        time.sleep(0.001)
-
-        assert clock.now() == before
-
-
 def test_it_begins_at_the_applications_own_time(app: Flask) -> None:
     before = time.time()
     with time_travel(app) as clock:

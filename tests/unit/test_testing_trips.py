@@ -96,6 +96,14 @@ def test_what_is_called_outside_of_a_request_counts(app: Flask) -> None:
     assert str(trips) == "no request: purge"
 
 
+def test_two_requests_to_one_view_are_told_apart(app: Flask, client: SessionKitClient) -> None:
+    with round_trips(app) as trips:
+        client.post("/add")
+        client.post("/add")
+
+    assert str(trips) == "POST /add: load, replace; POST /add: load, replace"
+
+
 def test_another_error_is_not_hidden(app: Flask, client: SessionKitClient) -> None:
     def fail() -> None:
         client.get("/")
