@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,10 +113,11 @@ class CookiePolicy(SessionInterface):
         return bool(app.config["SESSION_COOKIE_DOMAIN"] or app.config["SESSION_COOKIE_PATH"])
 
     def cookie(self, app: Flask) -> Cookie:
-        """Return the cookie that carries a token. Nothing is asked of the settings before it is needed."""
-        return Cookie(partial(self.get_cookie_name, app), partial(self._attributes, app))
+        """Return the cookie that carries a token."""
+        return Cookie(self, app)
 
-    def _attributes(self, app: Flask) -> Attributes:
+    def get_cookie_attributes(self, app: Flask) -> Attributes:
+        """Return all of the cookie but its name, its value and how long it lasts."""
         return {
             "domain": self.get_cookie_domain(app),
             "path": self.get_cookie_path(app),

@@ -92,7 +92,8 @@ class SessionKitInterface(CookiePolicy):
         visit = session.visit
         if isinstance(visit, _Visit):
             self._close(app, session, visit, response)
-        watch(response, session)
+        if response.is_streamed and not response.direct_passthrough:
+            watch(response, session)
 
     def is_by_header(self, request: Request) -> bool:
         """Return whether a request has the header that carries tokens, as no page's request has."""
@@ -202,7 +203,7 @@ class SessionKitInterface(CookiePolicy):
         view = app.view_functions.get(request.endpoint) if request.endpoint else None
         backend = self.backend(app)
         transport = self._transport(app, request)
-        return _Visit(
+        visit = _Visit(
             backend,
             self.clock,
             Circumstances(
@@ -211,13 +212,14 @@ class SessionKitInterface(CookiePolicy):
                 sender=app,
                 opened_at=opened_at,
                 permanent_idle=app.permanent_session_lifetime.total_seconds(),
-                is_passive=getattr(view, PASSIVE, False) or _is_prefetch(request),
+                is_passive=getattr(view, PASSIVE, False) or _is_prefetch(request.environ.get("HTTP_SEC_PURPOSE")),
                 csrf_key=csrf_field,
                 device=partial(_device, request) if self.settings.client_info else _no_device,
                 forget_csrf=partial(_forget_csrf, csrf_field),
             ),
-            transport,
         )
+        visit.transport = transport
+        return visit
 
     def _transport(self, app: Flask, request: Request) -> Transport:
         """Return how this request's token travels. Where both may, the header's presence decides, be it empty.
@@ -254,8 +256,7 @@ class SessionKitInterface(CookiePolicy):
     def _tell_client(
         self, app: Flask, session: Session, transport: Transport, farewell: Farewell, response: Response
     ) -> None:
-        is_sent_again = transport.is_kept_by_browser and self._is_sent_again(app, session, farewell)
-        if farewell.token is not None and (farewell.is_new or is_sent_again):
+        if farewell.token is not None and (farewell.is_new or self._is_sent_again(app, session, transport, farewell)):
             lasts = farewell.lasts if farewell.is_permanent else None
             expires = None if lasts is None else self._expires(app, session, lasts)
             transport.send(response, farewell.token, lasts=lasts, expires=expires)
@@ -273,8 +274,10 @@ class SessionKitInterface(CookiePolicy):
         if farewell.is_logout and self.settings.clear_site_data and transport.is_kept_by_browser:
             response.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
 
-    def _is_sent_again(self, app: Flask, session: Session, farewell: Farewell) -> bool:
+    def _is_sent_again(self, app: Flask, session: Session, transport: Transport, farewell: Farewell) -> bool:
         """Return whether the browser is sent what it has, to keep it for longer or with other attributes."""
+        if not transport.is_kept_by_browser:
+            return False
         is_refresh = farewell.is_permanent and farewell.may_refresh and app.config["SESSION_REFRESH_EACH_REQUEST"]
         return farewell.must_send or is_refresh or (session.modified and self.is_outdated(app))
 
@@ -282,9 +285,7 @@ class SessionKitInterface(CookiePolicy):
 class _Visit(Visit):
     """A visit, and how its token travels."""
 
-    def __init__(self, backend: Backend, clock: Clock, circumstances: Circumstances, transport: Transport) -> None:
-        super().__init__(backend, clock, circumstances)
-        self.transport = transport
+    transport: Transport
 
 
 def interface_of(app: Flask) -> SessionKitInterface:
@@ -314,9 +315,8 @@ def _frozen(fallbacks: object) -> object:
     return tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks
 
 
-def _is_prefetch(request: Request) -> bool:
+def _is_prefetch(purpose: str | None) -> bool:
     """Return whether a browser asks in advance; nobody may ever see the answer (Fetch Standard, Sec-Purpose)."""
-    purpose = request.environ.get("HTTP_SEC_PURPOSE")
     return purpose is not None and re.split("[;,]", purpose, maxsplit=1)[0].strip(" \t") == "prefetch"
 
 

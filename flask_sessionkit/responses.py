@@ -30,8 +30,7 @@ def vary_by(response: Response, names: Sequence[str]) -> None:
 
 def watch(response: Response, session: Session) -> None:
     """Let a session take no changes from the first chunk of a streamed response to the last."""
-    if response.is_streamed and not response.direct_passthrough:
-        response.response = _Watched(response.response, session)  # type: ignore[assignment]  # all bytes or all str
+    response.response = _Watched(response.response, session)  # type: ignore[assignment]  # all bytes or all str
 
 
 def become_unavailable(app: Flask, response: Response) -> None:

@@ -52,6 +52,18 @@ class Attributes(TypedDict):
     partitioned: bool
 
 
+class Terms(Protocol):
+    """What an application says of its cookie; both may depend on the request."""
+
+    def get_cookie_name(self, app: Any, /) -> str:
+        """Return its name."""
+        ...
+
+    def get_cookie_attributes(self, app: Any, /) -> Attributes:
+        """Return the rest."""
+        ...
+
+
 #: Bytes of a whole ``Set-Cookie`` line; ``Cookie.room`` says why.
 _LONGEST_HEADER = 3800
 
@@ -59,27 +71,27 @@ _LONGEST_HEADER = 3800
 class Cookie(Struct, frozen=True):
     """The cookie that carries a token.
 
-    :param name: asked for when there are cookies; it may depend on the request.
-    :param attributes: asked for when one is sent.
+    :param terms: asked when they are needed, as a request without cookies needs none.
     """
 
-    name: Callable[[], str]
-    attributes: Callable[[], Attributes]
+    terms: Terms
+    app: object
     is_kept_by_browser: ClassVar[bool] = True
 
     def tokens(self, environ: Mapping[str, Any], *, could_be: Callable[[str], bool]) -> Sequence[Token]:
         """Return the different tokens that the cookies carry."""
         header = environ.get("HTTP_COOKIE")
-        return tokens_in(header, named=self.name(), could_be=could_be) if header else ()
+        return tokens_in(header, named=self.terms.get_cookie_name(self.app), could_be=could_be) if header else ()
 
     def send(self, response: Response, token: str, *, lasts: float | None, expires: datetime | None) -> None:
         """Set the cookie. ``Max-Age`` goes before ``Expires`` (RFC 6265bis, 5.7)."""
         max_age = None if lasts is None else max(0, int(lasts))
-        response.set_cookie(self.name(), token, max_age=max_age, expires=expires, **self.attributes())
+        name, attributes = self.terms.get_cookie_name(self.app), self.terms.get_cookie_attributes(self.app)
+        response.set_cookie(name, token, max_age=max_age, expires=expires, **attributes)
 
     def forget(self, response: Response) -> None:
         """Delete the cookie in the browser."""
-        response.delete_cookie(self.name(), **self.attributes())
+        response.delete_cookie(self.terms.get_cookie_name(self.app), **self.terms.get_cookie_attributes(self.app))
 
     def room(self) -> int:
         """Return how many characters a token may have with the longest header of this cookie.

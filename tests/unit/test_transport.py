@@ -25,8 +25,21 @@ ATTRIBUTES: Attributes = {
 ONE, OTHER = "A" * 43, "B" * 42 + "A"
 
 
+class Told:
+    """What an application says of its cookie, put down for a test."""
+
+    def __init__(self, name: str, attributes: Attributes) -> None:
+        self._name, self._attributes = name, attributes
+
+    def get_cookie_name(self, app: object) -> str:
+        return self._name
+
+    def get_cookie_attributes(self, app: object) -> Attributes:
+        return self._attributes
+
+
 def made(name: str = NAME, attributes: Attributes = ATTRIBUTES) -> Cookie:
-    return Cookie(lambda: name, lambda: attributes)
+    return Cookie(Told(name, attributes), None)
 
 
 def sent(cookie: Cookie | None = None, *, lasts: float | None = None, expires: datetime | None = None) -> str:
@@ -253,7 +266,10 @@ def test_a_header_answers_with_a_header_and_no_cookie() -> None:
 
 def test_a_cookie_is_read_without_a_question_where_none_came() -> None:
     """Its name may cost more than the rest of a look."""
-    silent = Cookie(lambda: pytest.fail("asked"), lambda: pytest.fail("asked"))
 
-    assert silent.tokens({}, could_be=is_token) == ()
+    class Silent(Told):
+        def get_cookie_name(self, app: object) -> str:
+            pytest.fail("asked")
+
+    assert Cookie(Silent(NAME, ATTRIBUTES), None).tokens({}, could_be=is_token) == ()
     assert list(made().tokens({"HTTP_COOKIE": f"{NAME}={ONE}"}, could_be=is_token)) == [ONE]
