@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -19,6 +20,9 @@ from .stores.base import Capability, Judges, Store
 if TYPE_CHECKING:
     from flask import Flask
 
+#: Seconds, at most, at authenticator assurance level 2 (NIST SP 800-63B-4).
+_LONGEST_IDLE = 3600.0
+_LONGEST = 86_400.0
 #: Bytes of what is known of one user with sessions in browsers; see ``revocations``.
 _LARGEST_STANDING = 128 * 1024
 #: Layers of middleware that are looked through, and where they keep what they wrap.
@@ -37,6 +41,7 @@ def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
         *_of_secrets(app),
         *_of_names(app, site),
         *_of_transport(app, site),
+        *_of_timeouts(site),
         *_of_proxy(app),
         *_of_store(site, has_stamp=has_stamp),
     ]
@@ -105,6 +110,44 @@ def _of_cookie(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
         yield Finding(Mark.NOTE, "SESSIONKIT_SECURE_COOKIE", "On, but not in debug and testing, as now.")
     elif not faults:
         yield Finding(Mark.OK, "SESSIONKIT_SECURE_COOKIE", f"{site.get_cookie_name(app)}, over TLS only.")
+    if domain := app.config["SESSION_COOKIE_DOMAIN"]:
+        yield Finding(
+            Mark.NOTE,
+            "SESSION_COOKIE_DOMAIN",
+            f"{domain!r}: every host below it is sent the cookie, and can put another in its place. Leave it out "
+            "unless they share these sessions.",
+        )
+    if str(app.config["SESSION_COOKIE_SAMESITE"] or "").lower() == "none":
+        yield Finding(
+            Mark.NOTE,
+            "SESSION_COOKIE_SAMESITE",
+            "'None': what other sites send carries the cookie, so that each view that changes anything needs a CSRF "
+            "token.",
+        )
+
+
+def _of_timeouts(site: SessionKitInterface) -> Iterator[Finding]:
+    timeouts = site.settings.timeouts
+    is_short = True
+    for name, seconds, most, limit in (
+        ("IDLE_TIMEOUT", timeouts.idle, _LONGEST_IDLE, "an hour"),
+        ("ABSOLUTE_TIMEOUT", timeouts.absolute, _LONGEST, "a day"),
+    ):
+        if seconds > most:
+            is_short = False
+            yield Finding(
+                Mark.NOTE,
+                f"SESSIONKIT_{name}",
+                f"{timedelta(seconds=seconds)}: NIST SP 800-63B-4 asks for {limit} at most at AAL2. Who finds a "
+                "browser open, or has a token, has that long.",
+            )
+    if is_short:
+        yield Finding(
+            Mark.OK,
+            "SESSIONKIT_IDLE_TIMEOUT",
+            f"Sessions end after {timedelta(seconds=timeouts.idle)} without activity, and "
+            f"{timedelta(seconds=timeouts.absolute)} after the login.",
+        )
 
 
 def _of_proxy(app: Flask) -> Iterator[Finding]:

@@ -52,7 +52,7 @@ def test_a_deployment_as_it_should_be_has_no_fault() -> None:
     told = checked(app)
 
     assert told.exit_code == 0
-    assert [line.split()[0] for line in told.output.splitlines()] == ["ok"] * 5
+    assert [line.split()[0] for line in told.output.splitlines()] == ["ok"] * 6
 
 
 def test_how_tokens_travel_is_told() -> None:
@@ -175,6 +175,35 @@ def test_a_generated_key_is_fit_and_another_each_time() -> None:
     assert len(set(keys)) == 2
     assert all(re.fullmatch("[0-9a-f]{64}", key) for key in keys)
     assert weaknesses([key.encode() for key in keys]) == []
+
+
+# Cookies and times.
+
+
+@pytest.mark.parametrize(
+    ("config", "note"),
+    [
+        ({"SESSION_COOKIE_DOMAIN": "shop.example"}, "SESSION_COOKIE_DOMAIN: 'shop.example': every host below it"),
+        ({"SESSION_COOKIE_SAMESITE": "None"}, "SESSION_COOKIE_SAMESITE: 'None': what other sites send"),
+        ({"SESSIONKIT_IDLE_TIMEOUT": 3601}, "SESSIONKIT_IDLE_TIMEOUT: 1:00:01: NIST SP 800-63B-4 asks for an hour"),
+        ({"SESSIONKIT_ABSOLUTE_TIMEOUT": 86_401}, "SESSIONKIT_ABSOLUTE_TIMEOUT: 1 day, 0:00:01: NIST"),
+    ],
+    ids=str,
+)
+def test_what_is_wider_than_it_need_be_is_noted(config: dict[str, Any], note: str) -> None:
+    told = checked(shop(store=Shared(MemoryStore()), **config))
+
+    assert told.exit_code == 0
+    assert f"note  {note}" in told.output
+    assert note.partition(":")[0] not in "".join(
+        line for line in checked(shop(store=Shared(MemoryStore()))).output.splitlines() if line.startswith("note")
+    )
+
+
+def test_times_that_are_short_enough_are_told() -> None:
+    told = checked(shop(store=Shared(MemoryStore()), SESSIONKIT_IDLE_TIMEOUT=3600, SESSIONKIT_ABSOLUTE_TIMEOUT=86_400))
+
+    assert "ok    SESSIONKIT_IDLE_TIMEOUT: Sessions end after 1:00:00 without activity, and 1 day," in told.output
 
 
 # Proxies.
