@@ -21,6 +21,7 @@ from flask_wtf import CSRFProtect
 
 import flask_sessionkit
 from flask_sessionkit import SessionInfo, SessionKit, current_user_id
+from flask_sessionkit.devices import devices_blueprint
 from flask_sessionkit.testing import FrozenClock
 
 db = SQLAlchemy()
@@ -62,6 +63,7 @@ class Club:
         db.init_app(app)
         self.people = people = SQLAlchemyUserDatastore(db, User, Role)
         Security(app, people)
+        app.register_blueprint(devices_blueprint())
 
         @kit.user_stamp
         def stamp(uniquifier: str) -> str | None:
@@ -239,6 +241,20 @@ def test_sessions_are_listed_by_the_uniquifier_and_end_from_elsewhere(club: Call
     assert who(phone) == NOBODY
     assert is_in(client)
     assert is_in(bens)
+
+
+def test_the_page_of_devices_ends_the_others_of_its_users(club: Callable[..., Club]) -> None:
+    site = club()
+    client, phone = browser(site.app), browser(site.app, "Safari")
+    log_in(client)
+    log_in(phone)
+    page = client.get("/devices/")
+    form = {name: csrf_of(page, name) for name in ("csrf_token", "devices_proof")}
+
+    assert client.post("/devices/end-others", data=form).status_code == 303
+
+    assert is_in(client)
+    assert who(phone) == NOBODY
 
 
 def test_who_is_deactivated_is_out_for_both(club: Callable[..., Club]) -> None:
