@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, assert_type
 
@@ -38,7 +39,7 @@ from flask_sessionkit import (
 )
 from flask_sessionkit.devices import DeviceList, ListedDevice, Moment, device_list, devices_blueprint
 from flask_sessionkit.record import Purged, Record, Version, Write
-from flask_sessionkit.stores.base import Capability, Store
+from flask_sessionkit.stores.base import Capability, Judgement, Judges, Mark, Scans, Store, judged_clock
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore, session_table
@@ -262,7 +263,22 @@ class OwnStore:
         return Purged(0, more=False)
 
 
+class AbleStore(OwnStore):
+    """Two more powers."""
+
+    def scan(self) -> Iterator[Record]:
+        yield from ()
+
+    def judge(self, *, now: float, largest: int) -> list[Judgement]:
+        return [(Mark.NOTE, f"Up to {largest} bytes."), judged_clock(now, now)]
+
+
 own: Store = OwnStore()
+walked: Scans = AbleStore()
+judged: Judges = AbleStore()
+walked = MemoryStore()
+walked = SQLAlchemyStore("sqlite:///x.db")
+judged = FileStore.__new__(FileStore)
 SessionKit(app, store=OwnStore())
 
 
