@@ -6,15 +6,16 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from click.testing import Result
-from flow_site import Site, both, login, look, put
+from flow_site import Site, both, login, look, put, renew
 from flow_stores import SERVED_KINDS, open_store, prepare
 
 from flask_sessionkit import session_ended
-from flask_sessionkit.testing import FrozenClock
+from flask_sessionkit.testing import FrozenClock, in_thread
 
 pytestmark = pytest.mark.thorough
 
@@ -88,6 +89,26 @@ def test_an_operator_ends_all(walkable: Site, reasons: list[str]) -> None:
     assert all(walkable.ask(token, look).value.user is None for token in tokens[::9])
     assert run(walkable, "revoke", "--all", "--yes").output == "0 ended.\n"
     assert reasons == ["administrator"] * 400
+
+
+def test_nobody_slips_through_by_renewing_a_token_meanwhile(walkable: Site) -> None:
+    tokens = [walkable.token(login(f"user {number}")) for number in range(40)]
+    is_over = Event()
+
+    def go_on(token: str) -> int:
+        turns = 0
+        while not is_over.is_set():
+            answer = walkable.ask(token, renew, status=(200, 500, 503))
+            token, turns = answer.token or token, turns + 1
+        return turns
+
+    busy = [in_thread(go_on, token) for token in tokens[::10]]
+    done = run(walkable, "revoke", "--all", "--yes")
+    is_over.set()
+
+    assert done.exit_code == 0
+    assert all(one.result() for one in busy)
+    assert [token for token in walkable.handed_out if walkable.ask(token, look).value.user] == []
 
 
 def test_an_operator_counts_what_there_is(walkable: Site) -> None:
