@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from . import signals
 from .backends import TOMBSTONE_KEPT, Backend, Found
@@ -11,20 +14,29 @@ from .contents import Contents, Kind
 from .draft import Kept
 from .reasons import Reason
 from .record import Outcome
+from .roster import Roster
+from .rotation import Claim, is_alias, trail_of
 
 #: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
 _TRIED_TOKENS = 3
+#: Attempts to note that a token was shown, against others that write to its session. If none succeeds, the next request
+#: does it.
+_ATTEMPTS = 16
 
 
 class Admitted(Struct, frozen=True):
     """What a request's tokens lead to.
 
     :param found: the live session.
+    :param alias: what its old token was found to be, where it was renewed by age since: the client is given no token.
+    :param is_lost: nobody has the new one, so the old one is renewed again.
     :param dead: why the session that a token named ended, a moment ago.
     :param unreadable: a record that no secret of ours opens: no session, but it can be ended.
     """
 
     found: Found | None = None
+    alias: Found | None = None
+    is_lost: bool = False
     dead: Reason | None = None
     unreadable: Found | None = None
 
@@ -32,11 +44,15 @@ class Admitted(Struct, frozen=True):
 class Admission:
     """The judge of one request's tokens.
 
+    :param roster: gives the lists of users' sessions.
     :param now: when the request first looked at its session, in Unix seconds; all is judged by that moment.
     """
 
-    def __init__(self, backend: Backend, circumstances: Circumstances, *, now: float) -> None:
+    def __init__(
+        self, backend: Backend, circumstances: Circumstances, roster: Callable[[], Roster], *, now: float
+    ) -> None:
         self._backend = backend
+        self._roster = roster
         self._circumstances = circumstances
         self._now = now
         self._dead: Reason | None = None
@@ -48,10 +64,10 @@ class Admission:
         :raises StoreError: the store cannot answer.
         """
         tokens = self._circumstances.tokens[:_TRIED_TOKENS]
-        live = [found for token in tokens if (found := self._load(token))]
-        if len({found.key for found in live}) == 1:
+        live = [(found, admitted) for token in tokens if (found := (admitted := self._load(token)).found)]
+        if len({found.key for found, _ in live}) == 1:
             # Of a sealed session a browser may hold an older cookie too, after a change of its path or domain.
-            return Admitted(max(live, key=lambda found: found.record.seen_at))
+            return max(live, key=lambda pair: (pair[1].alias is None, pair[0].record.seen_at))[1]
         if live:
             # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
@@ -74,17 +90,57 @@ class Admission:
             ended_because=contents.reason if self._now < contents.created_at + TOMBSTONE_KEPT else None,
         )
 
-    def _load(self, token: str) -> Found | None:
+    def _load(self, token: str) -> Admitted:
         every = None if self._circumstances.is_passive else self._circumstances.rules.timeouts.touch_interval
         # A touch must not lengthen what today's settings have ended. Which limit is this session's is known after the
         # load, so a touch that is part of it goes by the shorter one, and another comes after the verdict.
         within = self._circumstances.shortest_idle
         found = self._backend.load(token, now=self._now, touch_every=every, touch_within=within)
-        if found is None or not self._lives(found):
-            return None
-        if every is not None and self._backend.is_touch_due(found, now=self._now, touch_every=every):
-            return self._backend.touch(found, now=self._now, touch_every=every)
-        return found
+        admitted = Admitted() if found is None else self._judged(found)
+        found = admitted.found
+        if found is None or every is None or not self._backend.is_touch_due(found, now=self._now, touch_every=every):
+            return admitted
+        return replace(admitted, found=self._backend.touch(found, now=self._now, touch_every=every))
+
+    def _judged(self, found: Found) -> Admitted:
+        for _ in range(_ATTEMPTS):
+            if is_alias(found):
+                return self._led(found)
+            if not self._lives(found):
+                return Admitted()
+            contents = found.contents
+            if contents is None or contents.is_shown:
+                break
+            seen_at = None if self._circumstances.is_passive else self._now
+            shown = replace(contents, is_shown=True)
+            update = self._backend.update(found, shown, now=self._now, seen_at=seen_at)
+            if update.found is None:
+                return Admitted()
+            found = update.found
+        return Admitted(found)
+
+    def _led(self, alias: Found) -> Admitted:
+        """Return what an old token leads to, and end the session if somebody else has the new one."""
+        if alias.contents is None or self._now >= alias.contents.absolute_at:
+            return Admitted()
+        trail = trail_of(self._backend, alias, now=self._now)
+        claim, head = trail.claim(self._circumstances.opened_at), trail.head
+        if claim is Claim.STOLEN:
+            self._end_stolen(alias.contents, head)
+        elif head is not None and self._lives(head):
+            return Admitted(head, alias, is_lost=claim is Claim.RENEW)
+        return Admitted()
+
+    def _end_stolen(self, old: Contents, head: Found | None) -> None:
+        dead = self._dead
+        is_live = head is not None and head.contents is not None and head.contents.kind is Kind.LIVE
+        if head is not None and (not is_live or self._lives(head)):
+            if self._backend.end(head, Reason.ROTATED, now=self._now).outcome is Outcome.OK:
+                self._circumstances.tell(signals.session_ended, reason=Reason.ROTATED.value, user_id=old.user)
+        elif head is None and old.user is not None:
+            self._roster().end(old.user, old.lineage, Reason.ROTATED)
+        self._dead = dead  # A thief is told nothing.
+        self._refuse("rotated")
 
     def _lives(self, found: Found) -> bool:
         contents = found.contents

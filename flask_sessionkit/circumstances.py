@@ -17,12 +17,16 @@ _TRUE = codec.encode(True)
 class Rules(Struct, frozen=True):
     """What an application decided for all of its sessions.
 
+    :param rotate_every: seconds after which a token is renewed; ``None`` for never.
+    :param max_sessions: of one user at once; ``None`` for any number.
     :param stamp_of: ``user_stamp``: what a user's sessions have to agree with; ``None`` ends them.
     """
 
     timeouts: Timeouts
     identity_keys: tuple[str, ...]
     stamp_of: Callable[[str], str | None] | None = None
+    rotate_every: float | None = None
+    max_sessions: int | None = None
 
     def stamp(self, user: str) -> str | None:
         """Return what ``user_stamp`` says of a user, or ``None`` without one.

@@ -88,6 +88,27 @@ class ClientRoster:
             "of SECRET_KEY_FALLBACKS: that ends all of them."
         )
 
+    def end(self, user_id: str, lineage: bytes, reason: Reason) -> int:
+        """End one of a user's sessions; see ``Roster``."""
+
+        def end_one(standing: Standing) -> tuple[Standing | None, int]:
+            if lineage not in standing.live:
+                return None, 0
+            return standing.without({lineage: reason}, now=self._clock.now()), 1
+
+        return self._told(self._revocations().change(user_id, end_one), reason, user_id)
+
+    def trim(self, user_id: str, *, most: int) -> int:
+        """End a user's oldest logins beyond a number of them; see ``Roster``."""
+
+        def end_oldest(standing: Standing) -> tuple[Standing | None, int]:
+            now = self._clock.now()
+            left = standing.swept(now).trimmed(most, now=now)
+            count = len(standing.swept(now).live) - len(left.live)
+            return (left, count) if count else (None, 0)
+
+        return self._told(self._revocations().change(user_id, end_oldest), Reason.LIMIT, user_id)
+
     def _told(self, count: int, reason: Reason, user_id: str) -> int:
         for _ in range(count):
             self._tell(reason, user_id)

@@ -18,6 +18,8 @@ T = TypeVar("T")
 _PREFIX = "SESSIONKIT_"
 #: Browsers keep no cookie longer (RFC 6265bis, 5.5).
 _LONGEST_REMEMBER = timedelta(days=400).total_seconds()
+#: Seconds. A token is followed for half a minute after it was renewed.
+_SHORTEST_ROTATION = 60.0
 
 Carrier = Literal["cookie", "header", "both"]
 
@@ -49,6 +51,8 @@ class Settings:
     app_id: str
     timeouts: Timeouts
     identity_keys: tuple[str, ...]
+    rotate_every: float | None
+    max_sessions: int | None
     login_view: str | None
     allow_weak_secret: bool
     max_size: int
@@ -102,6 +106,8 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
             touch_interval=touch_interval,
         ),
         identity_keys=reader.value("IDENTITY_KEYS", ("_user_id",), _texts, 'a list of keys, such as ["_user_id"]'),
+        rotate_every=reader.value("ROTATE_EVERY", None, _rotation, "a duration of at least a minute, or None"),
+        max_sessions=reader.value("MAX_SESSIONS_PER_USER", None, _count, "a number of sessions, at least 1, or None"),
         login_view=reader.value("LOGIN_VIEW", None, _text, 'the name of an endpoint, such as "login"'),
         allow_weak_secret=reader.switch("ALLOW_WEAK_SECRET", default=False),
         max_size=reader.value("MAX_SIZE", 64 * 1024, _size, "a number of bytes, at least 1024"),
@@ -178,6 +184,15 @@ def _seconds(given: Any, at_most: float) -> float | None:
     if isinstance(given, bool) or not isinstance(given, int | float):
         return None
     return float(given) if 0 < given <= min(at_most, sys.float_info.max) else None
+
+
+def _rotation(given: Any) -> float | None:
+    seconds = _seconds(given, math.inf)
+    return seconds if seconds is not None and seconds >= _SHORTEST_ROTATION else None
+
+
+def _count(given: Any) -> int | None:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given >= 1 else None
 
 
 def _size(given: Any) -> int | None:

@@ -32,6 +32,8 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
     :param reason: of a tombstone: why it ended. Of a live session: why the one before it in this browser ended.
     :param target: of an alias: the key of the record that took its place.
     :param data: one encoded value per key.
+    :param renewed_at: when its token was made, if another one was there before.
+    :param is_shown: a client has come with the token; of one that age renewed that is not sure until it does.
     """
 
     kind: Kind
@@ -46,11 +48,18 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
     reason: Reason | None = None
     target: str | None = None
     data: dict[str, bytes] = {}  # a Struct copies it for each instance
+    renewed_at: float | None = None
+    is_shown: bool = True
 
     @property
     def started_at(self) -> float:
         """The moment from which the absolute limit counts: the login, else the creation."""
         return self.created_at if self.login_at is None else self.login_at
+
+    @property
+    def token_made_at(self) -> float:
+        """When the token was made."""
+        return self.created_at if self.renewed_at is None else self.renewed_at
 
     def __repr__(self) -> str:
         # No data, user or stamp: a repr ends up in logs.

@@ -71,5 +71,10 @@ class Draft(Struct, frozen=True):
     begins: bool = False
     forced: bool = False
 
+    @property
+    def login_user(self) -> str | None:
+        """Whom the session is to be bound to."""
+        return self.login.user if self.login else None
+
     def __repr__(self) -> str:
         return f"<Draft of {self.changes!r}>"

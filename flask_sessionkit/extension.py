@@ -85,6 +85,8 @@ class SessionKit:
                 store = self._make_store(settings, site)
         except ConfigError as error:
             problems.append(str(error))
+        is_client_kind = settings.is_client_kind and self._store is None
+        problems += _unmet(settings, store, is_client_kind=is_client_kind)
         if problems:
             raise ConfigError("\n".join(problems))
         app.session_interface = SessionKitInterface(
@@ -92,7 +94,7 @@ class SessionKit:
             store,
             clock or self._clock,
             lambda: self._stamp_of,
-            is_client_kind=settings.is_client_kind and self._store is None,
+            is_client_kind=is_client_kind,
         )
         app.extensions["sessionkit"] = self
         app.register_error_handler(StoreError, _answer_failure)
@@ -245,6 +247,31 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
             "sessions. Use Redis, a database or files."
         )
     return store
+
+
+def _unmet(settings: Settings, store: Store | None, *, is_client_kind: bool) -> list[str]:
+    """Return what the settings ask for and the place where sessions are kept cannot do, a line each."""
+    faults = []
+    if settings.rotate_every is not None and is_client_kind:
+        faults.append(
+            "SESSIONKIT_ROTATE_EVERY needs a store on the server, where an old token can lead to the new one. With "
+            "'cookie:' leave it out: the token is another one after each change of the session."
+        )
+    if settings.max_sessions is not None and is_client_kind and store is None:
+        faults.append(
+            "SESSIONKIT_MAX_SESSIONS_PER_USER needs to know which sessions there are, and SESSIONKIT_REVOCATION_STORE "
+            "is None. Set it to the URL of a store on the server."
+        )
+    elif settings.max_sessions is not None and store is not None and not is_client_kind and not _lists(store):
+        faults.append(
+            f"SESSIONKIT_MAX_SESSIONS_PER_USER needs a store that lists a user's sessions, and {type(store).__name__} "
+            "does not. Choose one that does; the documentation has a table."
+        )
+    return faults
+
+
+def _lists(store: Store) -> bool:
+    return bool(store.capabilities & (Capability.INDEX | Capability.INDEX_BEST_EFFORT))
 
 
 def _store_of(named: Any, site: Site) -> Store:

@@ -207,7 +207,7 @@ class SessionKitInterface(CookiePolicy):
             backend,
             self.clock,
             Circumstances(
-                rules=Rules(self.settings.timeouts, self.settings.identity_keys, self._stamp_of()),
+                rules=self._rules(),
                 tokens=transport.tokens(request.environ, could_be=backend.could_be),
                 sender=app,
                 opened_at=opened_at,
@@ -217,9 +217,14 @@ class SessionKitInterface(CookiePolicy):
                 device=partial(_device, request) if self.settings.client_info else _no_device,
                 forget_csrf=partial(_forget_csrf, csrf_field),
             ),
+            partial(self.roster, app),
         )
         visit.transport = transport
         return visit
+
+    def _rules(self) -> Rules:
+        of = self.settings
+        return Rules(of.timeouts, of.identity_keys, self._stamp_of(), of.rotate_every, of.max_sessions)
 
     def _transport(self, app: Flask, request: Request) -> Transport:
         """Return how this request's token travels. Where both may, the header's presence decides, be it empty.

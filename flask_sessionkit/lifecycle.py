@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
@@ -13,28 +11,27 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from . import signals
+from . import signals, stages
 from .admission import Admission
 from .backends import Backend, Found, Update, is_tombstone
 from .changes import Changes
 from .circumstances import Circumstances, is_permanent
 from .clock import Clock
-from .contents import Contents, Kind
+from .contents import Contents
 from .device import Device
-from .draft import Draft, Kept, Login
+from .draft import Draft, Kept
 from .errors import SessionConflict, SessionKitError, StoreError, UnsupportedType
 from .reasons import Reason
 from .record import Outcome
+from .retries import Retries
+from .roster import Roster
+from .rotation import LeadsOn, followed, is_alias
 from .session import Session
 
 T = TypeVar("T")
 
 _log = logging.getLogger("flask_sessionkit")
 
-#: Seconds that one request may spend on writes that others got in the way of.
-_BUDGET = 1.0
-#: Seconds; the longest pause between two attempts. Without jitter one loop met 64 conflicts in a row.
-_LONGEST_PAUSE = 0.05
 #: Seconds. A slower request may answer after a login has renewed the token, and would put the old one back.
 _QUICK = 0.1
 
@@ -70,25 +67,33 @@ class _Status(Enum):
     NEW = auto()
     CHANGED = auto()
     RENAMED = auto()
+    ROTATED = auto()
     UNBOUND = auto()
     ENDED = auto()
 
 
 class Visit:
-    """One request's dealings with one session: one load at the first look, one save at the close."""
+    """One request's dealings with one session: one load at the first look, one save at the close.
 
-    def __init__(self, backend: Backend, clock: Clock, circumstances: Circumstances) -> None:
+    :param roster: gives the lists of users' sessions, for what concerns more of them than this one.
+    """
+
+    def __init__(
+        self, backend: Backend, clock: Clock, circumstances: Circumstances, roster: Callable[[], Roster]
+    ) -> None:
         self._backend = backend
         self._clock = clock
         self._circumstances = circumstances
-        self._admission = Admission(backend, circumstances, now=clock.now())
+        self._roster = roster
+        self._admission = Admission(backend, circumstances, roster, now=clock.now())
+        self._retries = Retries(clock)
         self._looked_at = clock.elapsed()
         self._found: Found | None = None
+        self._alias: Found | None = None
+        self._is_lost = False
         self._unreadable: Found | None = None
         self._dead: Reason | None = None
         self._sent: str | None = None
-        self._retrying_since: float | None = None
-        self._spent = 0.0
         #: What to tell the browser after an error at the close: Flask closes the session again with its error page.
         self._parting: Farewell | None = None
         self._is_admitted = False
@@ -129,6 +134,7 @@ class Visit:
             raise
         self._is_admitted = True
         self._found, self._dead, self._unreadable = admitted.found, admitted.dead, admitted.unreadable
+        self._alias, self._is_lost = admitted.alias, admitted.is_lost
         if self._found is None:
             return Kept(ended_because=self._dead)
         self._sent = self._found.token
@@ -160,7 +166,7 @@ class Visit:
             self._parting = self.close(session, failed=True)
             raise
         try:
-            match self._status(draft):
+            match self._status(draft, failed=failed):
                 case _Status.READ:
                     return self._greet()
                 case _Status.NEW:
@@ -169,6 +175,8 @@ class Visit:
                     return self._save(draft)
                 case _Status.RENAMED:
                     return self._rename(draft)
+                case _Status.ROTATED:
+                    return self._rotate(draft)
                 case _Status.UNBOUND:
                     return self._unbind(draft)
                 case _Status.ENDED:
@@ -177,7 +185,7 @@ class Visit:
             self._note_failure(error)
             raise
 
-    def _status(self, draft: Draft) -> _Status:
+    def _status(self, draft: Draft, *, failed: bool) -> _Status:
         if draft.ended is not None:
             return _Status.ENDED
         if self._found is None:
@@ -188,7 +196,26 @@ class Visit:
             return _Status.UNBOUND
         if draft.renew:
             return _Status.RENAMED
-        return _Status.CHANGED if draft.changes or draft.forced or self._is_emptied else _Status.READ
+        is_changed = draft.changes or draft.forced or self._is_emptied
+        if not failed and self._is_rotation_due() and not self._is_left_empty(draft):
+            return _Status.ROTATED
+        return _Status.CHANGED if is_changed else _Status.READ
+
+    def _is_rotation_due(self) -> bool:
+        every = self._circumstances.rules.rotate_every
+        if self._circumstances.is_passive or self._found is None:
+            return False
+        if self._alias is not None:
+            return self._is_lost
+        return every is not None and self._clock.now() - _contents(self._found).token_made_at >= every
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the client came with an old token, and the new one is on its way to it or to somebody else."""
+        return self._alias is not None and not self._is_lost
+
+    def _is_left_empty(self, draft: Draft) -> bool:
+        return draft.user is None and not draft.changes.over(_contents(_present(self._found)).data)
 
     def _may_begin(self, draft: Draft) -> bool:
         if self._dead is not None and self._dead.is_known_to_browser and not draft.begins:
@@ -196,8 +223,14 @@ class Visit:
         return bool(draft.changes.put) or draft.login is not None
 
     def _begin(self, draft: Draft) -> Farewell:
-        self._found = self._create(self._new(draft, draft.changes.over({})))
-        self._circumstances.tell(signals.session_created, user_id=_contents(self._found).user)
+        new = self._create(self._new(draft, draft.changes.over({})))
+        try:
+            self._keep_to_limit(draft)
+        except SessionKitError:
+            self._take_back(new)
+            raise
+        self._found = new
+        self._circumstances.tell(signals.session_created, user_id=_contents(new).user)
         return self._greet()
 
     def _save(self, draft: Draft) -> Farewell:
@@ -209,14 +242,11 @@ class Visit:
                 # Emptied, and nobody's: ended, as in Flask, unless another request puts something there meanwhile.
                 update = self._backend.retire(found, Reason.LOGOUT, now=self._clock.now())
             else:
-                contents = self._revised(_contents(found), data)
-                # Cleared data is nobody's; any other stays whose it was, whoever wrote to it meanwhile.
-                is_kept = not draft.changes.cleared
-                contents = replace(contents, data_of=(is_kept and contents.data_of) or draft.data_of)
+                contents = stages.changed(self._circumstances, draft, _contents(found), data)
                 update = self._update(found, contents)
             if update.outcome is Outcome.OK:
                 return self._saved(draft, update.found, before, data)
-            found = _live(update)
+            found = self._followed(update.found)
             if found is not None:
                 found = self._try_again_on(found)
         return Farewell()
@@ -226,7 +256,7 @@ class Visit:
     ) -> Farewell:
         if contested := draft.changes.contested(before):
             self._circumstances.tell(signals.session_conflict, keys=contested)
-        self._found = _live(Update(Outcome.OK, found))
+        self._found = self._followed(found)
         if self._found is None:
             return Farewell(forget=True)
         return self._greet(must_send=draft.forced or is_permanent(data) or is_permanent(before))
@@ -234,12 +264,14 @@ class Visit:
     def _rename(self, draft: Draft) -> Farewell:
         """Create the new record, then swap the old one to a tombstone; what was written between goes into the new."""
         old = _present(self._found)
+        if self._is_behind and draft.login_user in (None, _contents(old).user):
+            return self._refuse_renewal(draft)
         data = draft.changes.over(_contents(old).data)
         if draft.login:
             new = self._create(self._new(draft, data))
         else:
-            seen_at = old.record.seen_at if self._circumstances.is_passive else None
-            new = self._create(self._renewed(_contents(old), draft, data), seen_at=seen_at, renewed_from=old)
+            renewed = stages.renewed(self._circumstances, draft, _contents(old), data, now=self._clock.now())
+            new = self._create_from(old, renewed)
 
         lost: list[str] = []
 
@@ -249,7 +281,7 @@ class Visit:
             if draft.login and self.csrf_key not in draft.changes.put:
                 data.pop(self.csrf_key, None)  # written meanwhile, and as old as what the login removed
             lost = draft.changes.contested(_contents(current).data)
-            new = self._rewrite(new, self._revised(_contents(new), data))
+            new = self._rewrite(new, stages.revised(self._circumstances, _contents(new), data))
 
         try:
             # A login ends the session before; a renewal goes on with it, and whoever ends it may follow.
@@ -267,18 +299,100 @@ class Visit:
             if retired is None:
                 # Carried out all the same, without what the ended session held.
                 alone = dict(draft.changes.own)
-                kept = self._revised(_contents(new), alone) if draft.login else self._new(draft, alone)
-                new = self._rewrite(new, kept)
+                kept = stages.revised(self._circumstances, _contents(new), alone)
+                new = self._rewrite(new, kept if draft.login else self._new(draft, alone))
+            self._keep_to_limit(draft)
         except SessionKitError:
-            # Nobody was sent its token, but it must not linger in the list of devices.
-            with suppress(StoreError):
-                self._backend.delete(new)
+            self._take_back(new)
             raise
         self._found = new
         self._tell_renewal(new, retired)
         if lost:
             self._circumstances.tell(signals.session_conflict, keys=lost)
         return self._greet()
+
+    def _refuse_renewal(self, draft: Draft) -> Farewell:
+        """Renew nothing for a client that came with the token before: it would be given another, which only copies of
+        the old one have to come with.
+
+        :raises SessionConflict: always; what the session needs to outlive a change of credentials was saved.
+        """
+        if draft.restamps:
+            self._save(draft)
+        raise SessionConflict(
+            "The token of this session was renewed a moment ago, and this request came with the one before. It is "
+            "given no other one; send it again with the new one."
+        )
+
+    def _rotate(self, draft: Draft) -> Farewell:
+        """Create the new record, then let the old one lead to it; what was written between goes into the new."""
+        old = _present(self._found)
+        if not isinstance(self._backend, LeadsOn):
+            raise SessionKitError("A session of this kind cannot be renewed by age. Please report this.")
+        new = self._create_from(old, self._rotated(old, draft))
+        try:
+            led = self._lead_on(self._backend, old, new, draft)
+        except SessionConflict:
+            led = None  # A renewal by age can wait; others that came between had their way for long enough.
+        except StoreError:
+            self._take_back_unless_led_to(new, old)
+            raise
+        except SessionKitError:
+            self._take_back(new)
+            raise
+        if led is None:
+            self._take_back(new)
+            self._found = self._followed(self._backend.load_key(old.key, now=self._clock.now()))
+            return self._save(draft) if draft.changes or draft.forced else Farewell()
+        if self._alias is not None:
+            # A shorter way for the next request with it. Where another one led it on meanwhile, that is as short.
+            with suppress(StoreError):
+                self._backend.lead_on(self._alias, led, now=self._clock.now())
+        self._found = led
+        self._circumstances.tell(signals.session_regenerated, user_id=_contents(led).user)
+        return self._greet()
+
+    def _lead_on(self, backend: LeadsOn, old: Found, new: Found, draft: Draft) -> Found | None:
+        """Let the old record lead to the new one; return that, or ``None`` if the session was renewed or is over.
+
+        :raises SessionConflict: others kept coming between.
+        """
+        while True:
+            update = backend.lead_on(old, new, now=self._clock.now())
+            if update.outcome is Outcome.OK:
+                if contested := draft.changes.contested(_contents(old).data):
+                    self._circumstances.tell(signals.session_conflict, keys=contested)
+                return new
+            current = update.found
+            if current is None or is_alias(current) or is_tombstone(current):
+                return None
+            current = self._try_again_on(current)
+            if current is None or current.key != old.key:
+                return None
+            old = current
+            new = self._rewrite(new, self._rotated(old, draft))
+
+    def _rotated(self, old: Found, draft: Draft) -> Contents:
+        data = draft.changes.over(_contents(old).data)
+        return stages.rotated(self._circumstances, draft, _contents(old), data, now=self._clock.now())
+
+    def _take_back_unless_led_to(self, new: Found, old: Found) -> None:
+        """Remove a record whose token nobody has, unless a write whose answer was lost made the old one lead to it."""
+        with suppress(StoreError):
+            left = self._backend.load_key(old.key, now=self._clock.now())
+            if left is None or left.contents is None or left.contents.target != new.key:
+                self._backend.delete(new)
+
+    def _take_back(self, new: Found) -> None:
+        """Remove a record whose token nobody has: it must not linger in the list of devices."""
+        with suppress(StoreError):
+            self._backend.delete(new)
+
+    def _keep_to_limit(self, draft: Draft) -> None:
+        """End the oldest logins of a user who has just logged in, beyond how many there may be."""
+        most = self._circumstances.rules.max_sessions
+        if most is not None and draft.login is not None:
+            self._roster().trim(draft.login.user, most=most)
 
     def _tell_renewal(self, new: Found, retired: Found | None) -> None:
         user = _contents(new).user
@@ -298,10 +412,12 @@ class Visit:
             return Farewell()
         self._tell_end(Reason.LOGOUT, _contents(retired).user)
         data = draft.changes.over(_contents(retired).data)
-        if not data:
+        if not data or self._is_behind:
             return Farewell(forget=True, is_logout=True)
         self._parting = Farewell(forget=True, is_logout=True)
-        self._found = self._create(self._aged_like(_contents(retired), self._new(draft, data)))
+        new = self._new(draft, data)
+        aged = stages.aged_like(self._circumstances, _contents(retired), new, now=self._clock.now())
+        self._found = self._create(aged)
         return self._greet()
 
     def _end(self, draft: Draft) -> Farewell:
@@ -350,61 +466,28 @@ class Visit:
                 self._found = self._create(self._new(Draft(changes), merged))
                 self._circumstances.tell(signals.session_created, user_id=None)
                 break
-            update = self._update(found, self._revised(_contents(found), merged))
+            update = self._update(found, stages.revised(self._circumstances, _contents(found), merged))
             if update.outcome is Outcome.OK:
                 self._found = update.found
                 self._is_emptied = not merged
                 break
-            current = _live(update)
+            current = self._followed(update.found)
             found = current and self._try_again_on(current)
             if found is None:
                 raise _ended_meanwhile()
-        if self._retrying_since is not None:
-            # What the view does next is no retry.
-            self._spent, self._retrying_since = self._clock.elapsed() - self._retrying_since, None
+        self._retries.stop()
         session.rebase(self._kept(_present(self._found)), changes)
         return result
 
     # What all of these share.
 
     def _new(self, draft: Draft, data: dict[str, bytes]) -> Contents:
-        """Return the contents of a session that begins now."""
-        now, login = self._clock.now(), draft.login
-        limits = self._circumstances.limits(data)
-        return Contents(
-            kind=Kind.LIVE,
-            idle=limits.idle,
-            absolute_at=now + limits.absolute,
-            created_at=now,
-            lineage=secrets.token_bytes(16),
-            login_at=now if login and login.is_fresh else None,
-            user=login.user if login else None,
-            stamp=self._stamp(login) if login else None,
-            data_of=draft.data_of,
-            reason=None if login else self._dead,
-            data=data,
-        )
+        return stages.begun(self._circumstances, draft, data, now=self._clock.now(), instead_of=self._dead)
 
-    def _aged_like(self, old: Contents, contents: Contents) -> Contents:
-        """Return contents whose absolute limit counts from where it counted before: it is the same data."""
-        absolute_at = min(old.absolute_at, old.started_at + self._circumstances.limits(contents.data).absolute)
-        return replace(contents, created_at=old.started_at, absolute_at=absolute_at)
-
-    def _revised(self, contents: Contents, data: dict[str, bytes]) -> Contents:
-        """Return a session's contents with other data, under the limits that hold today."""
-        limits = self._circumstances.limits(data)
-        absolute_at = contents.started_at + limits.absolute
-        # Activity never lengthens a life. Becoming permanent does: that is another kind of session.
-        if is_permanent(data) == is_permanent(contents.data):
-            absolute_at = min(absolute_at, contents.absolute_at)
-        return replace(contents, data=data, idle=limits.idle, absolute_at=absolute_at)
-
-    def _renewed(self, contents: Contents, draft: Draft, data: dict[str, bytes]) -> Contents:
-        """Return a session's contents for another token: the same life, with today's stamp if it was spared."""
-        revised = self._revised(contents, data)
-        if not draft.restamps or contents.user is None:
-            return revised
-        return replace(revised, stamp=self._stamp(Login(contents.user)))
+    def _create_from(self, old: Found, contents: Contents) -> Found:
+        """Create the record under which a session goes on."""
+        seen_at = old.record.seen_at if self._circumstances.is_passive else None
+        return self._create(contents, seen_at=seen_at, renewed_from=old)
 
     def _create(self, contents: Contents, *, seen_at: float | None = None, renewed_from: Found | None = None) -> Found:
         info = b""
@@ -446,9 +529,9 @@ class Visit:
             if update.outcome is Outcome.OK:
                 return old
             current = update.found
-            while follows and current is not None and is_tombstone(current):
+            while follows and current is not None and (is_tombstone(current) or is_alias(current)):
                 current = self._backend.successor(current, now=now)
-            if current is None or is_tombstone(current):
+            if current is None or is_tombstone(current) or is_alias(current):
                 return None
             if current.contents is None:
                 # Another server sealed it with a secret that is not ours. It has to be dead all the same.
@@ -477,9 +560,6 @@ class Visit:
             lasts=absolute_at - self._clock.now(),
         )
 
-    def _stamp(self, login: Login) -> str | None:
-        return self._circumstances.rules.stamp(login.user) if login.stamp is None else login.stamp
-
     def _try_again_on(self, found: Found) -> Found | None:
         """Return a session to try again on, or ``None`` if it has ended.
 
@@ -489,20 +569,14 @@ class Visit:
 
         :raises SessionConflict: the budget is spent.
         """
-        if self._retrying_since is None:
-            self._retrying_since = self._clock.elapsed() - self._spent
+        if self._retries.begin():
             return found
-        self._pause(self._retrying_since)
-        current = self._backend.load_key(found.key, now=self._clock.now(), token=found.token)
-        return _live(Update(Outcome.CONFLICT, current))
+        self._retries.pause()
+        return self._followed(self._backend.load_key(found.key, now=self._clock.now(), token=found.token))
 
-    def _pause(self, since: float) -> None:
-        spent = self._clock.elapsed() - since
-        if spent > _BUDGET:
-            raise SessionConflict(
-                f"Others changed this session without a pause for {_BUDGET:g} s. Nothing was saved; send it again."
-            )
-        self._clock.pause(random.uniform(0, min(_LONGEST_PAUSE, 0.001 + spent)))  # noqa: S311  # jitter, no secret
+    def _followed(self, found: Found | None) -> Found | None:
+        """Return the live session that something is, or leads to where its token was renewed by age."""
+        return followed(self._backend, found, now=self._clock.now())
 
     def _note_failure(self, error: StoreError) -> None:
         if self.failure is None:
@@ -524,11 +598,6 @@ def _present(found: Found | None) -> Found:
     if found is None:
         raise SessionKitError("A session that was not found was taken for one. Please report this.")
     return found
-
-
-def _live(update: Update) -> Found | None:
-    found = update.found
-    return found if found and found.contents and found.contents.kind is Kind.LIVE else None
 
 
 def _ended_meanwhile() -> SessionConflict:

@@ -117,11 +117,15 @@ class Standing(Struct, frozen=True, array_like=True):
     def swept(self, now: float) -> Standing:
         """Return this without what has ended by itself, and with no more sessions than are known at once."""
         live = {lineage: entry for lineage, entry in self.live.items() if now < entry.until}
-        by_age = sorted(live, key=lambda lineage: live[lineage].login_at or live[lineage].created_at)
-        kept = replace(self, live=live).without(dict.fromkeys(by_age[:-_MOST], Reason.LIMIT), now=now)
+        kept = replace(self, live=live).trimmed(_MOST, now=now)
         ended = {lineage: one for lineage, one in kept.ended.items() if now < one.until}
         latest = dict(sorted(ended.items(), key=lambda item: item[1].at)[-_MOST:])
         return replace(kept, ended=latest)
+
+    def trimmed(self, most: int, *, now: float) -> Standing:
+        """Return this with the oldest logins ended beyond a number of them."""
+        by_age = sorted(self.live, key=lambda one: (self.live[one].login_at or self.live[one].created_at, one))
+        return self.without(dict.fromkeys(by_age[:-most], Reason.LIMIT), now=now)
 
     def lasts_until(self, now: float) -> float:
         """Return the moment from which nobody needs this any more."""

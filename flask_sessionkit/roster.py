@@ -76,6 +76,24 @@ class Roster(Protocol):
         """
         ...
 
+    def end(self, user_id: str, lineage: bytes, reason: Reason) -> int:
+        """End one of a user's sessions, whatever its token is by now; return how many that were: 1 or 0.
+
+        :raises SessionKitError: they are not known.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
+    def trim(self, user_id: str, *, most: int) -> int:
+        """End a user's oldest logins beyond a number of them; return how many that were.
+
+        Logins at once may all call it: each ends only what is too old by any list.
+
+        :raises SessionKitError: they are not known.
+        :raises StoreError: the store cannot answer.
+        """
+        ...
+
 
 class ServerRoster:
     """The sessions of users, by the index of a store.
@@ -107,8 +125,9 @@ class ServerRoster:
         :raises SessionKitError: the store keeps no index.
         :raises StoreError: the store cannot answer.
         """
-        rows = [
-            SessionInfo(
+        rows: dict[object, SessionInfo] = {}
+        for record, device in self._entries(self._backend.owners(user_id)):
+            row = SessionInfo(
                 handle=handle_of(record.owner or "", device.lineage),
                 created_at=record.created_at,
                 login_at=device.login_at,
@@ -118,9 +137,10 @@ class ServerRoster:
                 address=device.address,
                 current=device.lineage == current,
             )
-            for record, device in self._entries(self._backend.owners(user_id))
-        ]
-        return sorted(rows, key=lambda row: row.login_at or row.created_at, reverse=True)
+            # A process that died while it renewed a token left two records of one session.
+            name = _name_of(record, device)
+            rows[name] = max(rows.get(name, row), row, key=lambda one: one.seen_at)
+        return sorted(rows.values(), key=lambda row: row.login_at or row.created_at, reverse=True)
 
     def revoke(self, handle: str, *, user_id: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End the session that a handle names; return how many that were: 1 or 0.
@@ -183,6 +203,28 @@ class ServerRoster:
             latest = called_at
         return count
 
+    def end(self, user_id: str, lineage: bytes, reason: Reason) -> int:
+        """End one of a user's sessions, whatever its token is by now; see ``Roster``."""
+        return self._end_all(self._backend.owners(user_id), lambda _, device: device.lineage == lineage, reason)
+
+    def trim(self, user_id: str, *, most: int) -> int:
+        """End a user's oldest logins beyond a number of them; see ``Roster``."""
+        ended: set[object] = set()
+        owners, goes_on = self._backend.owners(user_id), True
+        while goes_on:
+            logins: dict[object, tuple[float, bytes]] = {}
+            keys: dict[object, list[str]] = {}
+            for record, device in self._entries(owners):
+                name = _name_of(record, device)
+                logins[name] = (device.login_at or record.created_at, device.lineage)
+                keys.setdefault(name, []).append(record.key)
+            oldest = sorted(logins, key=lambda name: logins[name], reverse=True)[most:]
+            # Once more from the start where something was ended: a token may have been renewed behind the cursor.
+            ended_now = {name for name in oldest for key in keys[name] if self._end(key, Reason.LIMIT)}
+            ended |= ended_now
+            goes_on = bool(ended_now)
+        return len(ended)
+
     def _end_all(
         self,
         owners: list[str],
@@ -235,6 +277,11 @@ class ServerRoster:
                 for record in records:
                     yield record, Device.decode(self._backend.info_of(record)) or Device(b"", None, "", "")
                 after = records[-1].key
+
+
+def _name_of(record: Record, device: Device) -> object:
+    """Return what stays of a session when its token is renewed."""
+    return device.lineage or record.key
 
 
 def handle_of(owner: str, lineage: bytes) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from .backends import TOMBSTONE_KEPT, Found, Update, is_tombstone, tombstone, too_large
 from .clock import settled, touch_is_due
-from .contents import Contents
+from .contents import Contents, Kind
 from .errors import StoreError
 from .reasons import Reason
 from .record import Outcome, Record
@@ -127,11 +127,11 @@ class ServerBackend:
         :raises StoreError: the store cannot answer.
         """
         attempts = 0
-        while is_tombstone(found) or attempts < _ATTEMPTS:
-            if is_tombstone(found):
+        while _is_left(found) or attempts < _ATTEMPTS:
+            if _is_left(found):
                 successor = self.successor(found, now=now)
                 if successor is None:
-                    return Update(Outcome.CONFLICT, found)
+                    return Update(Outcome.CONFLICT, found) if is_tombstone(found) else Update(Outcome.GONE)
                 found = successor
             else:
                 attempts += 1
@@ -155,6 +155,31 @@ class ServerBackend:
         """
         target = None if goes_on_as is None else goes_on_as.key
         return self._bury(found, tombstone(reason, found, now, target), now=now, at=now)
+
+    def lead_on(self, found: Found, to: Found, *, now: float) -> Update:
+        """Let what was found lead to the record under which the session goes on, unless it changed or ended meanwhile.
+
+        It does so until the session's absolute end: who comes with the old token long after the new one was shown
+        shall be noticed.
+
+        :raises StoreError: the store cannot answer.
+        """
+        old = found.contents
+        if old is None:
+            return Update(Outcome.GONE)
+        alias = Contents(
+            kind=Kind.ALIAS,
+            idle=max(old.absolute_at - now, 1.0),
+            absolute_at=old.absolute_at,
+            created_at=old.created_at,
+            lineage=old.lineage,
+            login_at=old.login_at,
+            user=old.user,
+            target=to.key,
+            renewed_at=old.renewed_at,
+            is_shown=old.is_shown,
+        )
+        return self.update(found, alias, now=now, seen_at=now)
 
     def successor(self, found: Found, *, now: float) -> Found | None:
         """Return the record under which a session goes on whose token was renewed, or ``None``.
@@ -217,7 +242,8 @@ class ServerBackend:
                 "the store allow",
                 "Keep large things elsewhere and their ids here, or raise the limit.",
             )
-        if self._encrypts and info and contents.user is not None:
+        listed_user = contents.user if contents.kind is Kind.LIVE else None
+        if self._encrypts and info and listed_user is not None:
             info = self._ring.seal_info(info, key=key)
         return Record(
             key=key,
@@ -226,7 +252,12 @@ class ServerBackend:
             seen_at=seen_at,
             idle=contents.idle,
             absolute_at=contents.absolute_at,
-            owner=None if contents.user is None else self._ring.owners(contents.user)[0],
-            info=b"" if contents.user is None else info,
+            owner=None if listed_user is None else self._ring.owners(listed_user)[0],
+            info=b"" if listed_user is None else info,
             version=secrets.token_bytes(8),
         )
+
+
+def _is_left(found: Found) -> bool:
+    """Return whether this is what a session left behind, which may lead to where it goes on."""
+    return found.contents is not None and found.contents.kind is not Kind.LIVE
