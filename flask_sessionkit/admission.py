@@ -132,14 +132,14 @@ class Admission:
         return Admitted()
 
     def _end_stolen(self, old: Contents, head: Found | None) -> None:
-        dead = self._dead
         is_live = head is not None and head.contents is not None and head.contents.kind is Kind.LIVE
         if head is not None and (not is_live or self._lives(head)):
             if self._backend.end(head, Reason.ROTATED, now=self._now).outcome is Outcome.OK:
                 self._circumstances.tell(signals.session_ended, reason=Reason.ROTATED.value, user_id=old.user)
         elif head is None and old.user is not None:
             self._roster().end(old.user, old.lineage, Reason.ROTATED)
-        self._dead = dead  # A thief is told nothing.
+        # Whoever came with it: where a thief was first to be given the new token, this is the user, and should know.
+        self._dead = Reason.ROTATED
         self._refuse("rotated")
 
     def _lives(self, found: Found) -> bool:

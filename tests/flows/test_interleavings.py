@@ -793,6 +793,18 @@ def test_8_a_touch_does_not_lengthen_the_life_of_a_tombstone(site: Site) -> None
     assert keys_in(site.store) == []
 
 
+def test_8_a_touch_that_a_rotation_overtakes_makes_nothing(make_site: Callable[..., Site]) -> None:
+    site = make_site(SESSIONKIT_ROTATE_EVERY=60)
+    token = site.token(login("ann"))
+
+    with touch_stopped(site, token) as slow:
+        new = site.token(look, token)
+
+    assert slow.result().says_nothing
+    assert site.seen(new).user == "ann"
+    assert len(site.live_records()) == 1
+
+
 def test_8_a_touch_makes_nothing_of_what_was_purged(site: Site, make_site: Callable[..., Site]) -> None:
     token = site.token(login("ann"))
 
