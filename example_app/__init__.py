@@ -15,6 +15,7 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 
 from flask_sessionkit import SessionKit
+from flask_sessionkit.devices import devices_blueprint
 
 from . import (
     account,
@@ -77,5 +78,6 @@ def create_app(
     app.extensions["now"] = clock.now if clock else time.time
     for room in (shop, accounts, signing_up, account, changing_password, closing, administration, staying, inside):
         app.register_blueprint(room.blueprint)
+    app.register_blueprint(devices_blueprint())
     pages.dress(app)
     return app

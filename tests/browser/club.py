@@ -184,18 +184,25 @@ class _OneRequestEach(WSGIRequestHandler):
 @contextmanager
 def opened(club: Club, tls: ssl.SSLContext | None = None) -> Iterator[Place]:
     """Serve a club on a free port of loopback."""
-    server = make_server("127.0.0.1", 0, club.app, threaded=True, request_handler=_OneRequestEach)
+    with serving(club.app, tls) as port:
+        yield Place(club, "http" if tls is None else "https", port)
+
+
+@contextmanager
+def serving(app: Flask, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve an application by threads of this process on a free port of loopback, and give the port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_OneRequestEach)
     if tls is not None:
         # Not in the thread that accepts: a browser that connects ahead of its needs would keep others waiting.
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.ssl_context = tls  # by this it knows that it is spoken to over TLS
-    serving = threading.Thread(target=server.serve_forever, args=(0.02,))
-    serving.start()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
     try:
-        yield Place(club, "http" if tls is None else "https", server.port)
+        yield server.port
     finally:
         server.shutdown()
-        serving.join()
+        thread.join()
 
 
 # What people do there.

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from servers import RedisServer, lacking
+from shop_pages import DESK, PHONE, buy, log_in, log_out, pieces, visit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "tea-time"
-PHONE = {"width": 360, "height": 740}
-DESK = {"width": 1280, "height": 860}
 #: Seconds that the server may take to start, on a machine with much else to do.
 PATIENCE = 30.0
 
@@ -86,51 +84,9 @@ def context(browser: Browser, site: str) -> Iterator[BrowserContext]:
         yield context
 
 
-@contextmanager
-def visit(browser: Browser, site: str, size: dict[str, int], **how: str) -> Iterator[BrowserContext]:
-    """Open a browser whose pages may neither load from elsewhere nor complain."""
-    context = browser.new_context(viewport=size, base_url=site, **how)
-    complaints: list[str] = []
-    context.on("request", lambda asked: None if asked.url.startswith(site) else complaints.append(asked.url))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
-    yield context
-    context.close()
-    assert not complaints
-
-
-def is_complaint(said: ConsoleMessage) -> bool:
-    """Chromium also reports a page that comes with a 401 or 404, which is no fault: nothing that it loads may."""
-    is_status_of_page = said.page is not None and said.location["url"] == said.page.url
-    return said.type in {"error", "warning"} and not is_status_of_page
-
-
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
-
-
-def buy(page: Page, slug: str = "green-room", quantity: str = "1") -> None:
-    page.goto(f"/goods/{slug}")
-    page.get_by_label("Quantity").fill(quantity)
-    page.get_by_role("button", name="Add to cart").click()
-    page.wait_for_url("**/cart")
-
-
-def log_in(page: Page, name: str = "alice") -> None:
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    page.get_by_role("button", name="Sign out").wait_for()
-
-
-def log_out(page: Page) -> None:
-    page.get_by_role("button", name="Sign out").click()
-    page.get_by_text("You have signed out.").wait_for()
-
-
-def pieces(page: Page) -> int:
-    return int(page.locator("#cart-count").inner_text())
 
 
 def cookie_of(context: BrowserContext) -> dict[str, object]:
