@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -16,12 +15,12 @@ import msgspec
 from flask import current_app
 from flask.cli import AppGroup
 
-from .census import Census
 from .errors import SessionKitError, StoreError
 from .identity import as_user_id
 from .interface import SessionKitInterface, interface_of
+from .printouts import picture_of, table_of
 from .reasons import Reason
-from .roster import SessionInfo, parts_of
+from .roster import parts_of
 from .stores.base import Capability, CountsEnded, MakesTable
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def purge(batch: int, dry_run: bool) -> None:
     if Capability.PURGE not in store.capabilities:
         click.echo("This store removes expired sessions by itself.")
         return
-    try:
+    with _told_in_one_line():
         expired = store.count_ended(now=clock.now()) if isinstance(store, CountsEnded) else None
         if dry_run:
             click.echo(
@@ -57,8 +56,6 @@ def purge(batch: int, dry_run: bool) -> None:
             click.echo(f"{removed} removed.")
         else:
             click.echo(f"{kit.purge(batch=batch)} removed.")
-    except StoreError as error:
-        raise _Failed(error) from error
 
 
 @sessions.command("create-table")
@@ -68,10 +65,8 @@ def create_table() -> None:
     if not isinstance(store, MakesTable):
         click.echo("This store needs no table.")
         return
-    try:
+    with _told_in_one_line():
         store.create_table()
-    except StoreError as error:
-        raise _Failed(error) from error
     click.echo("The table is there.")
 
 
@@ -102,7 +97,7 @@ def list_(user: str, format_: str) -> None:
             del row["current"]  # of a request; here is none
         click.echo(json.dumps(told, indent=2))
     elif rows:
-        _print_table(["handle", "login", "last seen", "expires", "address", "device"], [_cells(row) for row in rows])
+        click.echo("\n".join(table_of(rows)))
     else:
         click.echo("Signed in nowhere.")
 
@@ -146,7 +141,7 @@ def stats(format_: str) -> None:
         told = msgspec.to_builtins(found) | {"ages": [{"under": limit, "count": count} for limit, count in found.ages]}
         click.echo(json.dumps(told, indent=2))
     else:
-        _print_census(found)
+        click.echo("\n".join(picture_of(found)))
 
 
 @sessions.command("generate-key")
@@ -155,19 +150,12 @@ def generate_key() -> None:
     click.echo(secrets.token_hex())
 
 
-class _Failed(click.ClickException):
-    """One line and exit code 1."""
-
-    def __init__(self, error: StoreError) -> None:
-        super().__init__(f"The session store could not answer: {error}")
-
-
 @contextmanager
 def _told_in_one_line() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise _Failed(error) from error
+        raise click.ClickException(f"The session store could not answer: {error}") from error
     except SessionKitError as error:
         raise click.ClickException(str(error)) from error
 
@@ -187,55 +175,3 @@ def _user_id(user: str) -> str:
         return as_user_id(user)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _cells(row: SessionInfo) -> list[str]:
-    from .devices.agents import agent_of  # the page of devices is loaded where it is used
-    from .devices.texts import Texts
-
-    times = [_moment(at) for at in (row.login_at, row.seen_at, row.expires_at)]
-    return [row.handle, *times, _printable(row.address), _printable(Texts().device(agent_of(row.user_agent)))]
-
-
-def _moment(at: float | None) -> str:
-    if at is None:
-        return "-"
-    try:
-        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError, OSError):  # a limit of a thousand centuries, or what somebody put in the store
-        return "never"
-
-
-def _printable(text: str) -> str:
-    # Who can write to the store could plant what drives a terminal.
-    return "".join(letter if letter.isprintable() else "?" for letter in text) or "-"
-
-
-def _print_table(head: list[str], rows: list[list[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in [head, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-#: Characters of the longest bar.
-_BAR = 40
-
-
-def _print_census(found: Census) -> None:
-    click.echo(f"{found.live} live, {found.signed_in} of them signed in")
-    click.echo(f"{found.expired} expired, {found.ended} traces of ended ones, {found.unreadable} that cannot be opened")
-    if found.median_size is not None:
-        click.echo(f"bytes of a live session: {found.median_size} in the median, {found.largest_size} at most")
-    most = max(count for _, count in found.ages)
-    before: float | None = None
-    for limit, count in found.ages:
-        label = f"under {_spelled(limit)}" if limit is not None else f"{_spelled(before or 0.0)} and more"
-        bar = "#" * -(-_BAR * count // most) if most else ""
-        click.echo(f"{label:<20}{count:>9}  {bar}".rstrip())
-        before = limit
-
-
-def _spelled(seconds: float) -> str:
-    days, hours = divmod(timedelta(seconds=seconds) // timedelta(hours=1), 24)
-    number, unit = (days, "day") if days else (hours, "hour")
-    return f"{number} {unit}" + ("" if number == 1 else "s")

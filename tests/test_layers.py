@@ -75,6 +75,7 @@ FLOORS = {
     "responses": 4,
     "roster": 4,
     "census": 4,
+    "printouts": 5,
     "client_roster": 5,
     "interface": 7,
     "checkup": 8,
