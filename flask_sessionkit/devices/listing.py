@@ -83,10 +83,12 @@ class DeviceList:
 
     @cached_property
     def rows(self) -> list[ListedDevice]:
-        """This device first, then by when they were last seen.
+        """This device first, then by when they were last seen; empty while nobody is signed in.
 
         :raises StoreError: the store cannot answer.
         """
+        if current_user_id() is None:
+            return []
         found = self._found or []
         if not any(info.current for info in found):
             found = [_this_one(), *found]
@@ -118,7 +120,7 @@ class DeviceList:
     @cached_property
     def _found(self) -> list[SessionInfo] | None:
         try:
-            return kit().sessions_of(current_user_id() or "")
+            return kit().sessions_of(user) if (user := current_user_id()) else []
         except StoreError:
             raise
         except SessionKitError:

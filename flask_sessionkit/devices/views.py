@@ -29,7 +29,8 @@ class _Devices(Blueprint):
             url_prefix=url_prefix,
             template_folder="templates",
             static_folder="static",
-            static_url_path="/static",
+            # Not "/static": registered at the root, that would be the application's own.
+            static_url_path="/style",
         )
         self.page = page
         self.texts = texts

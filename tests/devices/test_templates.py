@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import flask_login
 import pytest
@@ -58,8 +59,8 @@ def test_the_strictest_policy_for_content_finds_nothing_to_forbid(plain: Devices
 
         assert not {"script", "style", "img", "iframe"} & {tag for tag, _ in page.tags}
         assert not [name for name, _ in attributes if name == "style" or name.startswith("on")]
-        assert styles == ["/devices/static/devices.css"]
-    answer = here.get("/devices/static/devices.css", buffered=True)
+        assert styles == ["/devices/style/devices.css"]
+    answer = here.get("/devices/style/devices.css", buffered=True)
     assert (answer.status_code, answer.mimetype) == (200, "text/css")
     assert "url(" not in answer.text
 
@@ -150,6 +151,7 @@ def test_the_list_stands_in_a_page_of_ones_own(clock: FrozenClock) -> None:
         ("where", "/account/where", None, "/account/where/"),
         ("devices", "/devices", "account", "/account/devices/"),
         ("where", None, "account", "/account/"),
+        ("where", None, None, "/"),
     ],
 )
 def test_it_works_under_any_name_and_place(
@@ -271,8 +273,12 @@ class Forgetful(MemoryStore):
 
 
 class Forgot(Forgetful):
+    """It has lost the first login of a user."""
+
     def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
-        return []
+        found = super().list_owner(owner, now=now, limit=limit, after=after)
+        first = min((record.created_at for record in found), default=now)
+        return [record for record in found if record.created_at > first]
 
 
 @pytest.mark.parametrize("kind", ["cookie", "listless"])
@@ -314,21 +320,58 @@ def test_where_the_list_may_have_gaps_the_page_says_so(clock: FrozenClock, has_s
 def test_this_device_is_shown_even_where_the_list_has_lost_it(clock: FrozenClock) -> None:
     site = DevicesSite(PausingStore(Forgot()), clock)
     here = site.browser()
+    clock.tick(1)
+    there = [site.browser("ann", CHROME)]
+    clock.tick(1)
+    there.append(site.browser("ann", "curl/8.5.0"))
     page = open_list(here)
-    assert [form.button for form in page.forms] == ["Sign out Firefox on Windows, 192.0.2.1"]
+    assert [form.button for form in page.forms] == [
+        "Sign out Firefox on Windows, 192.0.2.1",
+        "Sign out curl, 192.0.2.1",
+        "Sign out Chrome on Android, 192.0.2.1",
+        "Sign out all other devices",
+    ]
 
     send(here, page.forms[0])
 
-    assert user_of(here) is None
+    assert [user_of(one) for one in (here, *there)] == [None, "ann", "ann"]
 
 
-def test_a_store_that_fails_is_a_503(make_site: Callable[..., DevicesSite]) -> None:
-    site = make_site()
-    here = site.browser()
-    assert site.store is not None
-    site.store.fail("load")
+def test_of_sessions_in_browsers_the_list_has_no_gaps(clock: FrozenClock) -> None:
+    here = DevicesSite(PausingStore(Forgetful()), clock, in_cookies=True).browser()
+
+    assert "may not know all" not in open_list(here).words
+
+
+def test_a_list_of_nobody_is_empty(plain: DevicesSite) -> None:
+    @plain.app.get("/own")
+    def own() -> str:
+        return render_template_string(OWN_PAGE, devices=device_list())
+
+    page = open_list(plain.browser(None), "/own")
+
+    assert page.forms == []
+    assert "device" not in page.words
+
+
+@pytest.mark.parametrize("call", ["load", "list_owner"])
+def test_a_store_that_fails_is_a_503(clock: FrozenClock, call: Literal["load", "list_owner"]) -> None:
+    store = PausingStore(MemoryStore())
+    here = DevicesSite(store, clock).browser()
+    store.fail(call)
 
     assert here.get("/devices/").status_code == 503
+
+
+def test_a_store_that_fails_while_others_are_ended_is_a_503(clock: FrozenClock) -> None:
+    store = PausingStore(MemoryStore())
+    site = DevicesSite(store, clock)
+    here, there = site.browser(), site.browser("ann", CHROME)
+    form = open_list(here).form("Sign out all other devices")
+    store.fail("list_owner")
+
+    assert send(here, form).status_code == 503
+    assert user_of(there) == "ann"
 
 
 def test_without_client_info_a_device_has_neither_name_nor_address(make_site: Callable[..., DevicesSite]) -> None:

@@ -132,3 +132,13 @@ def test_permanent_sessions_have_limits_of_their_own() -> None:
 
     assert timeouts.limits(permanent=False, permanent_idle=9) == Limits(idle=1, absolute=2)
     assert timeouts.limits(permanent=True, permanent_idle=9) == Limits(idle=9, absolute=4)
+
+
+@pytest.mark.parametrize(
+    ("absolute_at", "reason"), [(99.0, Reason.ABSOLUTE), (100.0, Reason.ABSOLUTE), (101.0, Reason.IDLE)]
+)
+def test_the_limit_that_comes_first_is_the_one_that_ends_it(absolute_at: float, reason: Reason) -> None:
+    times = Times(created_at=0.0, login_at=None, seen_at=40.0, idle=60.0, absolute_at=absolute_at)
+
+    assert times.ends_because(50.0) is reason
+    assert times.verdict(times.expires_at(50.0)) is reason

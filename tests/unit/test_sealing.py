@@ -673,3 +673,20 @@ def test_nothing_is_decrypted_before_the_mac_holds(monkeypatch: pytest.MonkeyPat
     assert ciphers == []
     assert COOKIES.open_cookie(token) == (b"p" * 60, True)
     assert len(ciphers) == 1
+
+
+def test_what_authenticates_a_purpose_that_seals_nothing_is_made_as_for_those_that_do() -> None:
+    secret, key = bytes(range(32)), "ab" * 32
+    sealed = KeyRing([secret], app_id="shop").seal(b"payload", key=key)
+    bound = (64).to_bytes(2, "big") + key.encode()
+
+    mac = hmac.digest(sealing.mac_key(secret, purpose=b"record", app_id="shop"), bound + sealed[:-32], "sha256")
+
+    assert mac == sealed[-32:]
+    made = [
+        (secret, b"form", "shop"),
+        (secret, b"user", "shop"),
+        (secret, b"form", "club"),
+        (bytes(32), b"form", "shop"),
+    ]
+    assert len({sealing.mac_key(one, purpose=purpose, app_id=app) for one, purpose, app in made}) == 4
