@@ -42,6 +42,8 @@ def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
         *_of_names(app, site),
         *_of_transport(app, site),
         *_of_timeouts(site),
+        *_of_renewal(site),
+        *_of_limit(site),
         *_of_proxy(app),
         *_of_store(site, has_stamp=has_stamp),
     ]
@@ -147,6 +149,39 @@ def _of_timeouts(site: SessionKitInterface) -> Iterator[Finding]:
             "SESSIONKIT_IDLE_TIMEOUT",
             f"Sessions end after {timedelta(seconds=timeouts.idle)} without activity, and "
             f"{timedelta(seconds=timeouts.absolute)} after the login.",
+        )
+
+
+def _of_renewal(site: SessionKitInterface) -> Iterator[Finding]:
+    every, timeouts = site.settings.rotate_every, site.settings.timeouts
+    if every is None:
+        return
+    if every >= max(timeouts.absolute, timeouts.remember):
+        yield Finding(
+            Mark.NOTE,
+            "SESSIONKIT_ROTATE_EVERY",
+            f"{timedelta(seconds=every)}: no session lives that long, so no token is ever renewed. Shorten it.",
+        )
+    else:
+        yield Finding(
+            Mark.OK,
+            "SESSIONKIT_ROTATE_EVERY",
+            f"A live session's token is renewed after {timedelta(seconds=every)}.",
+        )
+
+
+def _of_limit(site: SessionKitInterface) -> Iterator[Finding]:
+    most = site.settings.max_sessions
+    if most is None:
+        return
+    knows_all = site.is_client_kind or site.store is None or Capability.INDEX in site.store.capabilities
+    if knows_all:
+        yield Finding(Mark.OK, "SESSIONKIT_MAX_SESSIONS_PER_USER", f"{most}: older logins end.")
+    else:
+        yield Finding(
+            Mark.NOTE,
+            "SESSIONKIT_MAX_SESSIONS_PER_USER",
+            f"{most}, of those that the store lists: it may forget some, which then live beside the others.",
         )
 
 

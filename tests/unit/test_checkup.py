@@ -206,6 +206,39 @@ def test_times_that_are_short_enough_are_told() -> None:
     assert "ok    SESSIONKIT_IDLE_TIMEOUT: Sessions end after 1:00:00 without activity, and 1 day," in told.output
 
 
+def test_how_often_tokens_are_renewed_is_told() -> None:
+    def told(**config: Any) -> list[str]:
+        output = checked(shop(store=Shared(MemoryStore()), **config)).output
+        return [line for line in output.splitlines() if "SESSIONKIT_ROTATE_EVERY" in line]
+
+    day = 86_400
+    assert told() == []
+    assert told(SESSIONKIT_ROTATE_EVERY=3600) == [
+        "ok    SESSIONKIT_ROTATE_EVERY: A live session's token is renewed after 1:00:00."
+    ]
+    assert told(SESSIONKIT_ROTATE_EVERY=30 * day - 1)[0].startswith("ok ")
+    assert told(SESSIONKIT_ROTATE_EVERY=30 * day)[0].startswith(
+        "note  SESSIONKIT_ROTATE_EVERY: 30 days, 0:00:00: no session lives that long"
+    )
+
+
+def test_a_limit_that_may_be_missed_is_told() -> None:
+    def told(able: Capability, **config: Any) -> list[str]:
+        store = Shared(MemoryStore())
+        store.able = able
+        app = shop(store=store, **config)
+        return [line for line in checked(app).output.splitlines() if "SESSIONKIT_MAX_SESSIONS_PER_USER" in line]
+
+    assert told(Capability.INDEX) == []
+    assert told(Capability.INDEX, SESSIONKIT_MAX_SESSIONS_PER_USER=3) == [
+        "ok    SESSIONKIT_MAX_SESSIONS_PER_USER: 3: older logins end."
+    ]
+    assert told(Capability.INDEX_BEST_EFFORT, SESSIONKIT_MAX_SESSIONS_PER_USER=3) == [
+        "note  SESSIONKIT_MAX_SESSIONS_PER_USER: 3, of those that the store lists: it may forget some, which then live "
+        "beside the others."
+    ]
+
+
 # Proxies.
 
 

@@ -513,11 +513,9 @@ def test_stats_are_a_picture_of_ages(shop: Shop) -> None:
 
 def test_stats_name_nobody(shop: Shop) -> None:
     browser = shop.browse(f"/in/{USER}")
-    cookie = browser.get_cookie("session")
-    assert cookie is not None
     output = shop.run("stats").output + shop.run("stats", "--format", "json").output
 
-    assert not any(text in output for text in [cookie.value, USER, *handles(shop), *keys_in(shop.store)])
+    assert not any(text in output for text in [token_of(browser), USER, *handles(shop), *keys_in(shop.store)])
 
 
 def test_stats_judge_by_todays_limits(shop: Shop) -> None:
@@ -532,6 +530,41 @@ def test_stats_judge_by_todays_limits(shop: Shop) -> None:
     assert json.loads(shop.run("stats", "--format", "json").output)["live"] == 1
     found = json.loads(strict.run("stats", "--format", "json").output)
     assert (found["live"], found["expired"]) == (0, 1)
+
+
+@pytest.mark.requirement("CL-04")
+def test_a_session_whose_token_was_renewed_is_counted_and_ended_once(office: Office) -> None:
+    """Its old tokens lead on for a while, or are remembered; none of them is a session."""
+    shop = Shop(office.store)
+    shop.app.config["SESSIONKIT_ROTATE_EVERY"] = 60
+    SessionKit(shop.app, store=office.store, clock=shop.clock)
+    browser = shop.browse("/in/alice")
+    olds = []
+    for _ in range(3):
+        olds.append(shop.app.test_client())
+        olds[-1].set_cookie("session", token_of(browser))
+        shop.clock.tick(61)
+        assert shop.told(browser) == "alice None"
+    assert len({token_of(one) for one in [browser, *olds]}) == 4
+
+    found = json.loads(shop.run("stats", "--format", "json").output)
+    assert (found["live"], found["signed_in"], found["ended"], found["expired"]) == (1, 1, 3, 0)
+    assert shop.run("revoke", "--all", "--yes").output == "1 ended.\n"
+    assert shop.told(browser) == "None administrator"
+    assert all(shop.told(old).startswith("None") for old in olds)
+
+
+@pytest.mark.requirement("CL-04")
+def test_a_renewal_whose_answer_was_lost_does_not_outlive_an_end_of_all(shop: Shop) -> None:
+    shop.app.config["SESSIONKIT_ROTATE_EVERY"] = 60
+    SessionKit(shop.app, store=shop.store, clock=shop.clock)
+    browser, lost = shop.browse("/in/alice"), shop.app.test_client()
+    lost.set_cookie("session", token_of(browser))
+    shop.clock.tick(61)
+    assert shop.told(lost) == "alice None"  # with a token that nobody receives
+
+    assert shop.run("revoke", "--all", "--yes").output == "1 ended.\n"
+    assert shop.told(browser) == "None administrator"
 
 
 def test_an_empty_store_has_an_empty_picture(office: Office) -> None:
@@ -658,6 +691,12 @@ def test_of_a_user_who_was_moved_to_another_secret_nothing_is_counted_twice() ->
 
     assert len(keys_in(known)) == 2
     assert (found["live"], found["unreadable"]) == (2, 0)
+
+
+def token_of(browser: FlaskClient) -> str:
+    cookie = browser.get_cookie("session")
+    assert cookie is not None
+    return cookie.value
 
 
 def _records(shop: Shop) -> list[Record]:
