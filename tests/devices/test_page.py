@@ -9,6 +9,11 @@ from datetime import datetime
 import pytest
 from devices_site import CHROME, DevicesSite, open_list, press, send, user_of
 
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.testing import FrozenClock, PausingStore
+
+OTHERS = "Sign out all other devices"
+
 # The list.
 
 
@@ -117,6 +122,24 @@ def test_the_current_one_survives_that_just_after_its_token_was_renewed(site: De
     answer = send(here, form)
 
     assert open_list(here, answer.location).told == [("status", "1 device was signed out.")]
+
+
+def test_tokens_that_are_renewed_by_age_change_nothing_of_it(clock: FrozenClock) -> None:
+    """A form of before the renewal is this session's yet, and a row names a device under whatever token it goes on."""
+    site = DevicesSite(PausingStore(MemoryStore()), clock, SESSIONKIT_ROTATE_EVERY=300)
+    here, there = site.browser("ann"), site.browser("ann", CHROME)
+    end_there, others = (open_list(here).form(button) for button in ("Sign out Chrome on Android, 192.0.2.1", OTHERS))
+    clock.tick(301)
+    assert user_of(there) == "ann"
+
+    assert len(open_list(here).forms) == 3
+    assert open_list(here, send(here, end_there).location).told == [("status", "Chrome on Android was signed out.")]
+    assert user_of(there) is None
+    site.browser("ann", CHROME)
+    clock.tick(301)
+    assert open_list(here, send(here, others).location).told == [("status", "1 device was signed out.")]
+    clock.tick(301)
+    assert len(open_list(here).forms) == 1
 
 
 def test_there_may_be_no_other_any_more(site: DevicesSite) -> None:

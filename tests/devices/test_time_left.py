@@ -11,6 +11,9 @@ from devices_site import DevicesSite, user_of
 from flask import session
 from flask.testing import FlaskClient
 
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.testing import FrozenClock, PausingStore
+
 DAY = 86400.0
 
 
@@ -99,6 +102,19 @@ def test_it_costs_one_read_and_no_write(site: DevicesSite, pause: float) -> None
     time_left(here)
 
     assert dict(site.store.counts) == {"load": 1}
+
+
+def test_it_renews_no_token(clock: FrozenClock) -> None:
+    store = PausingStore(MemoryStore())
+    here = DevicesSite(store, clock, SESSIONKIT_ROTATE_EVERY=300).browser()
+    clock.tick(301)
+    store.reset()
+
+    answer = here.get("/devices/time-left")
+
+    assert answer.get_json()["signed_in"] is True
+    assert "Set-Cookie" not in answer.headers
+    assert dict(store.counts) == {"load": 1}
 
 
 def test_without_a_cookie_it_costs_nothing(plain: DevicesSite) -> None:
