@@ -17,6 +17,7 @@ let nextQuestion;
 let nextTick;
 let endsAt; // on the page's own clock
 let isDismissed = false;
+let isInDoubt = false;
 
 async function ask() {
   clearTimeout(nextQuestion);
@@ -25,9 +26,13 @@ async function ask() {
   if (question !== questions) return; // a later question knows better
   if (told === null) {
     later(ASK_EVERY); // no network, or a server that is being restarted
+  } else if (!told.signed_in && told.ended_because === "replaced" && !isInDoubt) {
+    isInDoubt = true; // another tab may be getting a new cookie just now
+    later(1);
   } else if (!told.signed_in) {
     leave();
   } else if (told.seconds_left > WARN_AT) {
+    isInDoubt = false;
     isDismissed = false;
     ending.close();
     waitForWarning(told.seconds_left);

@@ -282,6 +282,9 @@ def walk(page: Page) -> Iterator[str]:
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("alert").wait_for()
     yield "login-wrong"
+    page.get_by_role("link", name="Make an account").click()
+    page.get_by_role("button", name="Make the account").click()
+    yield "sign-up-fault"
     page.goto("/nowhere")
     yield "not-found"
     page.goto("/till")
@@ -291,6 +294,9 @@ def walk(page: Page) -> Iterator[str]:
     yield "session"
     page.goto("/login")
     yield "login-again"
+    for name in ("account", "account/password", "account/close", "devices/", "administration"):
+        page.goto(f"/{name}")
+        yield name.strip("/").replace("/", "-")
     page.goto("/till")
     page.get_by_role("button", name="Place the order").click()
     page.get_by_role("heading", name="Thank you").wait_for()

@@ -148,16 +148,16 @@ class TestRemember:
         visitor.log_in(remember="y")
         other.log_in()
 
-        assert "the cookie outlives the browser" in visitor.read("/session")
+        assert "a cookie that outlives the browser" in visitor.read("/session")
         assert "30 days" in visitor.read("/session")
-        assert "it ends with the browser" in other.read("/session")
+        assert "until the browser is closed" in other.read("/session")
 
     def test_is_kept_or_given_up_where_the_password_is_asked_again(self, visitor: Visitor) -> None:
         visitor.log_in(remember="y")
         assert re.search(r'<input checked[^>]* name="remember"', visitor.read("/login"))
         visitor.log_in()
 
-        assert "it ends with the browser" in visitor.read("/session")
+        assert "until the browser is closed" in visitor.read("/session")
 
 
 class TestPassword:
