@@ -54,6 +54,7 @@ def test_of_two_browsers_one_ends_the_other_which_reads_why(place: Place, visit:
     assert phone.locator("#why").inner_text() == "revoked"
 
 
+@pytest.mark.parametrize("kind", ["files"])
 def test_the_back_button_shows_nothing_after_a_logout(place: Place, visit: Visit) -> None:
     page = visit(place.at())
     sign_in(page, "ann")
@@ -108,6 +109,7 @@ def test_a_restart_keeps_a_remembered_session_and_loses_the_other(
         assert user(page) == "None"
 
 
+@pytest.mark.parametrize("kind", ["files", "cookie"])
 @pytest.mark.requirement("TO-01")
 def test_an_idle_session_ends_on_time_and_a_remembered_one_goes_on(
     place: Place, clock: FrozenClock, visit: Visit
