@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 from urllib.parse import quote
 
@@ -185,7 +185,11 @@ def passive(view: View[P, R]) -> View[P, R]:
 
     What a browser prefetches counts as none by itself.
     """
-    setattr(view, PASSIVE, True)
+    try:
+        setattr(view, PASSIVE, True)
+    except AttributeError:
+        # A method of an object takes no marks. What stands for it does, and works as well.
+        return passive(wraps(view)(partial(view)))
     return view
 
 

@@ -112,6 +112,15 @@ class Visit:
         return self._circumstances.csrf_key
 
     @property
+    def has_stamp(self) -> bool:
+        """Whether the application says who is still a user (``user_stamp``)."""
+        return self._circumstances.rules.stamp_of is not None
+
+    def stamp(self, user: str) -> str | None:
+        """Return what a user's sessions have to agree with; ``None`` for a user who is gone."""
+        return self._circumstances.rules.stamp(user)
+
+    @property
     def lineage(self) -> bytes | None:
         """What stays of the session that was found when its token is renewed."""
         return _contents(self._found).lineage if self._found else None

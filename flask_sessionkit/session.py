@@ -37,6 +37,15 @@ class Visit(Protocol):
         """The key of the session that holds Flask-WTF's token."""
         ...
 
+    @property
+    def has_stamp(self) -> bool:
+        """Whether the application says who is still a user (``user_stamp``)."""
+        ...
+
+    def stamp(self, user: str) -> str | None:
+        """Return what a user's sessions have to agree with; ``None`` for a user who is gone."""
+        ...
+
     def find(self) -> Kept:
         """Load, from the store."""
         ...
@@ -67,6 +76,7 @@ class Session(SessionMixin):
     _ended: Reason | None = None
     _ends_at_close = False
     _is_unbound = False
+    _is_barred = False
     _was_unbound = False
     _is_cleared = False
     _renews = False
@@ -386,6 +396,8 @@ class Session(SessionMixin):
 
     def _put_identity(self, key: str, value: Any) -> None:
         values, named, was_fresh = self._look(), self._named_user(), self.get(_FRESH)
+        if key == _FRESH and self._is_barred:
+            return  # of somebody who was not let in
         if key in self._identity_keys:
             user_id_of(key, value)
         values.put(key, value)
@@ -404,8 +416,27 @@ class Session(SessionMixin):
 
     def _log_in_once(self, user: str) -> None:
         # A login of this request may know the stamp already, and a form's token that was made after it stays.
-        if self._login is None or self._login.user != user:
+        if self._login is not None and self._login.user == user:
+            return
+        visit = self._visit
+        if visit is None or not visit.has_stamp:
             self.log_in(Login(user))
+        elif (stamp := visit.stamp(user)) is not None:
+            self._is_barred = False
+            self.log_in(Login(user, stamp=stamp))
+        else:
+            # Flask-Login writes the id of a remember cookie here before it asks whether there is such a user, and
+            # leaves it here if there is none.
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        self._is_barred = True
+        values = self._look()
+        for key in (_FRESH, *self._identity_keys):
+            if key in values:
+                values.remove(key)
+        if self._user is not None:
+            self._unbind()
 
     def _named_user(self) -> str | None:
         try:

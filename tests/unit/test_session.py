@@ -27,12 +27,16 @@ class AVisit:
     """What the lifecycle is to a session, with what it finds given."""
 
     csrf_key = "csrf_token"
+    has_stamp = False
 
     def __init__(self, kept: Kept, identity_keys: tuple[str, ...] = ("_user_id",)) -> None:
         self.kept = kept
         self.identity_keys = identity_keys
         self.finds = 0
         self.forgotten = 0
+
+    def stamp(self, user: str) -> str | None:
+        raise AssertionError("nobody registered a stamp")
 
     def find(self) -> Kept:
         self.finds += 1
