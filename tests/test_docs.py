@@ -487,7 +487,12 @@ def test_the_page_names_the_defaults() -> None:
 
     assert problems == []
     assert settings == defaults
-    without = ["SESSIONKIT_REVOCATION_STORE", "SESSIONKIT_LOGIN_VIEW"]
+    without = [
+        "SESSIONKIT_REVOCATION_STORE",
+        "SESSIONKIT_ROTATE_EVERY",
+        "SESSIONKIT_MAX_SESSIONS_PER_USER",
+        "SESSIONKIT_LOGIN_VIEW",
+    ]
     assert [name for name, value in written.items() if value is None] == without
     assert defaults.login_view is defaults.revocation_store is None
 
