@@ -24,7 +24,7 @@ SENTENCES = {
     "logout": "You have signed out, and that session is over.",
     "stamp": "Your password or your account has changed, which ends every session from before. Please sign in again.",
     "limit": "You are signed in on many devices, and this session had to make room.",
-    "rotated": "An old copy of this session's cookie was used, perhaps by somebody else, so we ended it to be safe.",
+    "rotated": "An old copy of the cookie was used, perhaps by somebody else. We ended the session to be safe.",
 }
 #: Ends that the browser knows of: it was sent a newer cookie, or none. Who comes with the old one may only sign in.
 _KNOWN_ENDS = ("logout", "replaced")

@@ -17,7 +17,9 @@ from flask_sessionkit.testing import FrozenClock, round_trips
 
 NEW = "another kettle"
 LAPTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-SERVERS = [
+#: All that keep sessions on the server.
+ON_SERVER = [
+    *("memory:", "file:", "sqlite:///sessions.db"),
     *(pytest.param(kind, marks=[getattr(pytest.mark, kind), pytest.mark.thorough]) for kind in SERVED),
     pytest.param("redis_cluster", marks=[pytest.mark.redis, pytest.mark.thorough]),
 ]
@@ -28,13 +30,25 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture(params=["memory:", "file:", "sqlite:///sessions.db", "cookie:", *SERVERS])
-def app(request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+@pytest.fixture
+def more() -> dict[str, object]:
+    """Settings beside the store."""
+    return {}
+
+
+@pytest.fixture(params=["cookie:", *ON_SERVER])
+def app(
+    request: pytest.FixtureRequest,
+    more: dict[str, object],
+    clock: FrozenClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Flask:
     """The shop, with nothing but variables of the environment; the clock is the test's."""
     named = request.param if ":" in request.param else request.getfixturevalue(f"{request.param}_server").url
     # On a server the application's id keeps the tests apart.
     settings = {"SECRET_KEY": SECRET, "TESTING": True, "SESSIONKIT_STORE": named, "SESSIONKIT_APP_ID": tmp_path.name}
-    for name, value in settings.items():
+    for name, value in (settings | more).items():
         monkeypatch.setenv(f"FLASK_{name}", value if isinstance(value, str) else json.dumps(value))
     return create_app(clock=clock, instance_path=str(tmp_path))
 
@@ -94,3 +108,31 @@ def test_tells_what_the_page_of_the_session_cost(app: Flask, clock: FrozenClock)
         assert told is not None
         assert int(told[1]) == trips.count
         assert re.findall(r"<code>(\w+)</code>", told[2]) == trips.calls
+
+
+@pytest.mark.parametrize("more", [{"SESSIONKIT_MAX_SESSIONS_PER_USER": 2}])
+def test_makes_room_for_the_latest_login_and_tells_the_oldest(app: Flask, clock: FrozenClock) -> None:
+    first, *later = [Visitor(app) for _ in range(3)]
+    for one in (first, *later):
+        one.log_in()
+        clock.tick(1)
+
+    assert SENTENCES["limit"] in first.read("/account")
+    assert all(one.is_signed_in for one in later)
+
+
+@pytest.mark.parametrize("more", [{"SESSIONKIT_ROTATE_EVERY": 300}])
+@pytest.mark.parametrize("app", ON_SERVER, indirect=True)
+def test_renews_the_cookie_by_age_and_ends_the_session_of_a_stolen_one(app: Flask, clock: FrozenClock) -> None:
+    alice, thief = Visitor(app), Visitor(app)
+    alice.log_in()
+    stolen = alice.cookie
+    clock.tick(301)
+    assert alice.is_signed_in
+    assert alice.cookie != stolen
+    alice.read("/")  # shows the new one, so that the server knows that it arrived
+    clock.tick(31)
+    thief.come_with(stolen)
+
+    assert not thief.is_signed_in
+    assert SENTENCES["rotated"] in alice.read("/account")
