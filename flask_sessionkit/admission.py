@@ -8,10 +8,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from . import signals
-from .backends import TOMBSTONE_KEPT, Backend, Found
+from .backends import TOMBSTONE_KEPT, Backend, Found, is_tombstone
 from .circumstances import Circumstances
 from .contents import Contents, Kind
 from .draft import Kept
+from .errors import SessionKitError, SessionTooLarge, StoreError
 from .reasons import Reason
 from .record import Outcome
 from .roster import Roster
@@ -57,6 +58,8 @@ class Admission:
         self._now = now
         self._dead: Reason | None = None
         self._unreadable: Found | None = None
+        #: What old tokens that must have been copied were found to be, and what they lead to.
+        self._stolen: list[tuple[Found, Found | None]] = []
 
     def admit(self) -> Admitted:
         """Load what the tokens name, and bury what is found past its end.
@@ -72,6 +75,9 @@ class Admission:
             # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
             return Admitted()
+        # Beside a live one an old token tells of nothing but an older cookie, and opens nothing.
+        for alias, head in self._stolen:
+            self._end_stolen(alias, head)
         return Admitted(dead=self._dead, unreadable=self._unreadable)
 
     def kept(self, found: Found, contents: Contents) -> Kept:
@@ -112,35 +118,58 @@ class Admission:
             if contents is None or contents.is_shown:
                 break
             seen_at = None if self._circumstances.is_passive else self._now
-            shown = replace(contents, is_shown=True)
-            update = self._backend.update(found, shown, now=self._now, seen_at=seen_at)
-            if update.found is None:
+            try:
+                noted = self._backend.update(
+                    found, replace(contents, is_shown=True), now=self._now, seen_at=seen_at
+                ).found
+            except SessionTooLarge:
+                break  # The limit was lowered; what is there can be read all the same.
+            if noted is None:
                 return Admitted()
-            found = update.found
+            found = noted
         return Admitted(found)
 
     def _led(self, alias: Found) -> Admitted:
-        """Return what an old token leads to, and end the session if somebody else has the new one."""
+        """Return what an old token leads to, and note it if somebody else must have the new one."""
         if alias.contents is None or self._now >= alias.contents.absolute_at:
             return Admitted()
         trail = trail_of(self._backend, alias, now=self._now)
         claim, head = trail.claim(self._circumstances.opened_at), trail.head
         if claim is Claim.STOLEN:
-            self._end_stolen(alias.contents, head)
+            self._stolen.append((alias, head))
         elif head is not None and self._lives(head):
             return Admitted(head, alias, is_lost=claim is Claim.RENEW)
         return Admitted()
 
-    def _end_stolen(self, old: Contents, head: Found | None) -> None:
-        is_live = head is not None and head.contents is not None and head.contents.kind is Kind.LIVE
-        if head is not None and (not is_live or self._lives(head)):
-            if self._backend.end(head, Reason.ROTATED, now=self._now).outcome is Outcome.OK:
-                self._circumstances.tell(signals.session_ended, reason=Reason.ROTATED.value, user_id=old.user)
-        elif head is None and old.user is not None:
-            self._roster().end(old.user, old.lineage, Reason.ROTATED)
-        # Whoever came with it: where a thief was first to be given the new token, this is the user, and should know.
-        self._dead = Reason.ROTATED
-        self._refuse("rotated")
+    def _end_stolen(self, alias: Found, head: Found | None) -> None:
+        """End the session of an old token that two clients must have, if it still lives."""
+        if head is None:
+            is_ended = self._end_unled(alias)
+        else:
+            is_over = not is_tombstone(head) and not self._lives(head)
+            is_ended = not is_over and self._backend.end(head, Reason.ROTATED, now=self._now).outcome is Outcome.OK
+            if is_ended and alias.contents:
+                user = alias.contents.user
+                self._circumstances.tell(signals.session_ended, reason=Reason.ROTATED.value, user_id=user)
+            elif is_tombstone(head):
+                self._lives(head)  # which notes why it ended
+        if is_ended:
+            # Where a thief was first to be given the new token, whoever came with the old one is the user.
+            self._dead = Reason.ROTATED
+            self._refuse("rotated")
+
+    def _end_unled(self, alias: Found) -> bool:
+        """End a session that an old token does not lead to any more, and that its user may still have."""
+        old = alias.contents
+        try:
+            if old is not None and old.user is not None and self._roster().end(old.user, old.lineage, Reason.ROTATED):
+                return True
+        except StoreError:
+            raise
+        except SessionKitError:
+            pass  # The store lists nothing, so nobody can tell where it goes on.
+        self._backend.delete(alias)  # It costs a look at a list each time, and there is nothing left to end.
+        return False
 
     def _lives(self, found: Found) -> bool:
         contents = found.contents

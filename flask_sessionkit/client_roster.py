@@ -98,12 +98,12 @@ class ClientRoster:
 
         return self._told(self._revocations().change(user_id, end_one), reason, user_id)
 
-    def trim(self, user_id: str, *, most: int) -> int:
+    def trim(self, user_id: str, *, most: int, without: bytes | None = None) -> int:
         """End a user's oldest logins beyond a number of them; see ``Roster``."""
 
         def end_oldest(standing: Standing) -> tuple[Standing | None, int]:
             now = self._clock.now()
-            left = standing.swept(now).trimmed(most, now=now)
+            left = standing.swept(now).trimmed(most, now=now, without=without)
             count = len(standing.swept(now).live) - len(left.live)
             return (left, count) if count else (None, 0)
 

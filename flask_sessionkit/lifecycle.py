@@ -20,7 +20,7 @@ from .clock import Clock
 from .contents import Contents
 from .device import Device
 from .draft import Draft, Kept
-from .errors import SessionConflict, SessionKitError, StoreError, UnsupportedType
+from .errors import SessionConflict, SessionKitError, SessionTooLarge, StoreError, UnsupportedType
 from .reasons import Reason
 from .record import Outcome
 from .retries import Retries
@@ -205,10 +205,12 @@ class Visit:
             return _Status.UNBOUND
         if draft.renew:
             return _Status.RENAMED
-        is_changed = draft.changes or draft.forced or self._is_emptied
         if not failed and self._is_rotation_due() and not self._is_left_empty(draft):
             return _Status.ROTATED
-        return _Status.CHANGED if is_changed else _Status.READ
+        return _Status.CHANGED if self._is_changed(draft) else _Status.READ
+
+    def _is_changed(self, draft: Draft) -> bool:
+        return bool(draft.changes) or draft.forced or self._is_emptied
 
     def _is_rotation_due(self) -> bool:
         every = self._circumstances.rules.rotate_every
@@ -234,7 +236,7 @@ class Visit:
     def _begin(self, draft: Draft) -> Farewell:
         new = self._create(self._new(draft, draft.changes.over({})))
         try:
-            self._keep_to_limit(draft)
+            self._keep_to_limit(draft, instead_of=None)
         except SessionKitError:
             self._take_back(new)
             raise
@@ -293,6 +295,7 @@ class Visit:
             new = self._rewrite(new, stages.revised(self._circumstances, _contents(new), data))
 
         try:
+            self._keep_to_limit(draft, instead_of=old)
             # A login ends the session before; a renewal goes on with it, and whoever ends it may follow.
             goes_on_as = None if draft.login else new
             retired = self._retire(old, Reason.REPLACED, merge, goes_on_as=goes_on_as, follows=draft.begins)
@@ -310,7 +313,6 @@ class Visit:
                 alone = dict(draft.changes.own)
                 kept = stages.revised(self._circumstances, _contents(new), alone)
                 new = self._rewrite(new, kept if draft.login else self._new(draft, alone))
-            self._keep_to_limit(draft)
         except SessionKitError:
             self._take_back(new)
             raise
@@ -338,10 +340,13 @@ class Visit:
         old = _present(self._found)
         if not isinstance(self._backend, LeadsOn):
             raise SessionKitError("A session of this kind cannot be renewed by age. Please report this.")
-        new = self._create_from(old, self._rotated(old, draft))
+        try:
+            new = self._create_from(old, self._rotated(old, draft))
+        except SessionTooLarge:
+            return self._go_on(draft)
         try:
             led = self._lead_on(self._backend, old, new, draft)
-        except SessionConflict:
+        except (SessionConflict, SessionTooLarge):
             led = None  # A renewal by age can wait; others that came between had their way for long enough.
         except StoreError:
             self._take_back_unless_led_to(new, old)
@@ -351,8 +356,9 @@ class Visit:
             raise
         if led is None:
             self._take_back(new)
-            self._found = self._followed(self._backend.load_key(old.key, now=self._clock.now()))
-            return self._save(draft) if draft.changes or draft.forced else Farewell()
+            left = self._backend.load_key(old.key, now=self._clock.now(), token=old.token)
+            self._found = self._followed(left)
+            return self._go_on(draft)
         if self._alias is not None:
             # A shorter way for the next request with it. Where another one led it on meanwhile, that is as short.
             with suppress(StoreError):
@@ -360,6 +366,10 @@ class Visit:
         self._found = led
         self._circumstances.tell(signals.session_regenerated, user_id=_contents(led).user)
         return self._greet()
+
+    def _go_on(self, draft: Draft) -> Farewell:
+        """Go on under the token of before; nobody asked for another one."""
+        return self._save(draft) if self._is_changed(draft) else self._greet()
 
     def _lead_on(self, backend: LeadsOn, old: Found, new: Found, draft: Draft) -> Found | None:
         """Let the old record lead to the new one; return that, or ``None`` if the session was renewed or is over.
@@ -373,7 +383,7 @@ class Visit:
                     self._circumstances.tell(signals.session_conflict, keys=contested)
                 return new
             current = update.found
-            if current is None or is_alias(current) or is_tombstone(current):
+            if current is None or current.contents is None or is_alias(current) or is_tombstone(current):
                 return None
             current = self._try_again_on(current)
             if current is None or current.key != old.key:
@@ -386,10 +396,20 @@ class Visit:
         return stages.rotated(self._circumstances, draft, _contents(old), data, now=self._clock.now())
 
     def _take_back_unless_led_to(self, new: Found, old: Found) -> None:
-        """Remove a record whose token nobody has, unless a write whose answer was lost made the old one lead to it."""
+        """Remove a record whose token nobody has, unless a write whose answer was lost made the old one lead to it.
+
+        Or will do so: it may still be on its way. What writes the old record once more gets in before it, and then it
+        finds another version. If that fails the record stays until it idles out, and no list shows it twice.
+        """
+        now = self._clock.now()
         with suppress(StoreError):
-            left = self._backend.load_key(old.key, now=self._clock.now())
-            if left is None or left.contents is None or left.contents.target != new.key:
+            left = self._backend.load_key(old.key, now=now)
+            if left is None or is_tombstone(left):
+                self._backend.delete(new)
+                return
+            if left.contents is None or is_alias(left):
+                return
+            if self._backend.update(left, left.contents, now=now).outcome is Outcome.OK:
                 self._backend.delete(new)
 
     def _take_back(self, new: Found) -> None:
@@ -397,11 +417,15 @@ class Visit:
         with suppress(StoreError):
             self._backend.delete(new)
 
-    def _keep_to_limit(self, draft: Draft) -> None:
-        """End the oldest logins of a user who has just logged in, beyond how many there may be."""
+    def _keep_to_limit(self, draft: Draft, *, instead_of: Found | None) -> None:
+        """End the oldest logins of a user who has just logged in, beyond how many there may be.
+
+        :param instead_of: the session that this login is about to end; it counts no more.
+        """
         most = self._circumstances.rules.max_sessions
         if most is not None and draft.login is not None:
-            self._roster().trim(draft.login.user, most=most)
+            without = _contents(instead_of).lineage if instead_of else None
+            self._roster().trim(draft.login.user, most=most, without=without)
 
     def _tell_renewal(self, new: Found, retired: Found | None) -> None:
         user = _contents(new).user
@@ -480,6 +504,8 @@ class Visit:
                 self._found = update.found
                 self._is_emptied = not merged
                 break
+            if update.found is not None and is_alias(update.found):
+                self._alias = update.found  # This client was sent no token, and the one with it is on its way.
             current = self._followed(update.found)
             found = current and self._try_again_on(current)
             if found is None:

@@ -122,9 +122,13 @@ class Standing(Struct, frozen=True, array_like=True):
         latest = dict(sorted(ended.items(), key=lambda item: item[1].at)[-_MOST:])
         return replace(kept, ended=latest)
 
-    def trimmed(self, most: int, *, now: float) -> Standing:
-        """Return this with the oldest logins ended beyond a number of them."""
-        by_age = sorted(self.live, key=lambda one: (self.live[one].login_at or self.live[one].created_at, one))
+    def trimmed(self, most: int, *, now: float, without: bytes | None = None) -> Standing:
+        """Return this with the oldest logins ended beyond a number of them.
+
+        :param without: the lineage of a session that does not count.
+        """
+        counted = [lineage for lineage in self.live if lineage != without]
+        by_age = sorted(counted, key=lambda one: (self.live[one].login_at or self.live[one].created_at, one))
         return self.without(dict.fromkeys(by_age[:-most], Reason.LIMIT), now=now)
 
     def lasts_until(self, now: float) -> float:

@@ -84,11 +84,12 @@ class Roster(Protocol):
         """
         ...
 
-    def trim(self, user_id: str, *, most: int) -> int:
+    def trim(self, user_id: str, *, most: int, without: bytes | None = None) -> int:
         """End a user's oldest logins beyond a number of them; return how many that were.
 
         Logins at once may all call it: each ends only what is too old by any list.
 
+        :param without: the lineage of a session that is about to end, and counts no more.
         :raises SessionKitError: they are not known.
         :raises StoreError: the store cannot answer.
         """
@@ -207,7 +208,7 @@ class ServerRoster:
         """End one of a user's sessions, whatever its token is by now; see ``Roster``."""
         return self._end_all(self._backend.owners(user_id), lambda _, device: device.lineage == lineage, reason)
 
-    def trim(self, user_id: str, *, most: int) -> int:
+    def trim(self, user_id: str, *, most: int, without: bytes | None = None) -> int:
         """End a user's oldest logins beyond a number of them; see ``Roster``."""
         ended: set[object] = set()
         owners, goes_on = self._backend.owners(user_id), True
@@ -216,6 +217,8 @@ class ServerRoster:
             keys: dict[object, list[str]] = {}
             for record, device in self._entries(owners):
                 name = _name_of(record, device)
+                if name == without:
+                    continue
                 logins[name] = (device.login_at or record.created_at, device.lineage)
                 keys.setdefault(name, []).append(record.key)
             oldest = sorted(logins, key=lambda name: logins[name], reverse=True)[most:]

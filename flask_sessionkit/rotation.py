@@ -75,14 +75,14 @@ def trail_of(backend: Backend, alias: Found, *, now: float) -> Trail:
     for _ in range(_MOST_HOPS):
         later = backend.successor(found, now=now)
         if later is None or later.contents is None or not _is_same(alias.contents, later.contents):
-            break
+            # What the new token led to is gone, so it was shown, and ended or was renewed again.
+            return Trail(None, renewed_at, is_shown=True)
         if not is_shown:
             renewed_at, is_shown = _news_of(later.contents)
         if later.contents.kind is not Kind.ALIAS:
             return Trail(later, renewed_at, is_shown)
         found = later
-    # What the new token led to is gone, so it was shown, and ended or was renewed again.
-    return Trail(None, renewed_at, is_shown=True)
+    return Trail(None, renewed_at, is_shown)
 
 
 def followed(backend: Backend, found: Found | None, *, now: float) -> Found | None:

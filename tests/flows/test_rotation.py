@@ -31,11 +31,13 @@ from flow_site import (
 )
 from flow_stores import keys_in
 
-from flask_sessionkit import login_view
+from flask_sessionkit import StoreError, login_view
 from flask_sessionkit.contents import Kind
+from flask_sessionkit.record import Record, Version, Write
 from flask_sessionkit.roster import ServerRoster
-from flask_sessionkit.stores.base import Store
-from flask_sessionkit.testing import Crash, FrozenClock, in_thread
+from flask_sessionkit.stores.base import Capability, Store
+from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.testing import Crash, FrozenClock, PausingStore, in_thread
 from flask_sessionkit.tokens import key_of
 
 HOUR = 3600
@@ -429,7 +431,116 @@ def test_an_old_token_is_nothing_after_the_absolute_end(site: Site) -> None:
     assert site.dead(new)
 
 
+def test_an_older_cookie_beside_the_new_one_is_no_theft(site: Site) -> None:
+    """A browser keeps both after a change of the cookie's path or domain."""
+    old, new = rotated(site)
+    site.seen(new)
+    site.clock.tick(31)
+    for tokens in (f"{old}; session={new}", f"{new}; session={old}"):
+        assert site.ask(tokens, look).value == ANN
+
+    assert site.seen(new) == ANN
+
+
+def test_an_old_token_of_a_session_that_was_logged_out_cries_no_theft(site: Site) -> None:
+    old, new = rotated(site)
+    site.ask(new, logout)
+    site.clock.tick(600)
+    site.purge()
+    with site.events() as events:
+        reasons = [site.ask(old, ended_because).value for _ in range(2)]
+
+    assert reasons == [None, None]
+    assert events == []
+
+
+def test_what_led_to_a_session_that_is_gone_costs_a_list_only_once(site: Site) -> None:
+    old, new = rotated(site)
+    site.ask(new, logout)
+    site.clock.tick(600)
+    site.purge()
+    site.seen(old)
+    pausing(site).reset()
+    site.seen(old)
+
+    assert pausing(site).counts == {"load": 1}
+
+
+def test_a_store_without_lists_refuses_an_old_token(clock: FrozenClock) -> None:
+    class Unlisted(MemoryStore):
+        capabilities = Capability.PURGE
+
+    site = Site(PausingStore(Unlisted()), clock, SESSIONKIT_ROTATE_EVERY=HOUR, SESSIONKIT_IDLE_TIMEOUT=4 * HOUR)
+    old, new = rotated(site)
+    newest = site.token(renew, new)
+    site.clock.tick(600)
+    site.purge()
+
+    assert site.seen(old) == NOBODY
+    assert site.seen(newest) == ANN
+
+
+def test_a_session_that_has_grown_too_large_is_read_as_before(make_site: MakeSite) -> None:
+    site = make_site(SESSIONKIT_IDLE_TIMEOUT=4 * HOUR)
+    lowered = make_site(SESSIONKIT_IDLE_TIMEOUT=4 * HOUR, SESSIONKIT_ROTATE_EVERY=HOUR, SESSIONKIT_MAX_SIZE=1024)
+    raised = make_site(SESSIONKIT_IDLE_TIMEOUT=4 * HOUR, SESSIONKIT_ROTATE_EVERY=HOUR)
+    token = site.token(both(login("ann"), put(big="x" * 3000)))
+    site.clock.tick(HOUR)
+
+    assert lowered.ask(token, look).value.user == "ann"
+    new = raised.token(look, token)
+    assert lowered.ask(new, look).value.user == "ann"
+    assert lowered.ask(new, put(n=1), status=500).says_nothing
+
+
 # Forced interleavings.
+
+
+def test_5_a_write_that_arrives_after_it_was_given_up_costs_no_login(site: Site) -> None:
+    """The store answered too late, and was asked what there is before the write got there."""
+    old, inner, late = signed_in(site), pausing(site).inner, []
+    replace = inner.replace
+
+    def lose(record: Record, *, expected: Version | None, now: float) -> Write:
+        if late:
+            return replace(record, expected=expected, now=now)
+        late.append((record, expected, now))
+        raise StoreError("too late")
+
+    inner.replace = lose  # type: ignore[method-assign]  # the wire
+    site.ask(old, look, status=503)
+    inner.replace = replace  # type: ignore[method-assign]
+    record, expected, now = late[0]
+    replace(record, expected=expected, now=now)
+
+    assert site.seen(old) == ANN
+    assert len(site.outside(site.kit.sessions_of, "ann")) == 1
+
+
+def test_6_an_atomic_change_that_a_rotation_overtakes_is_given_no_renewal(site: Site) -> None:
+    old = signed_in(site, age=HOUR - 1)
+    slow, gap = stopped(site, old, both(bump(), renew), "replace")
+    with gap:
+        site.clock.tick(1)
+        new = site.token(look, old)
+
+    assert (slow.result().status, slow.result().token) == (500, None)
+    assert site.seen(new).data == {"cart": ["tea"], "n": 1}
+
+
+def test_10_a_rotation_that_meets_a_record_it_cannot_open_is_put_off(make_site: MakeSite) -> None:
+    before = {"SECRET_KEY": "the old secret of the tests"}
+    after = {"SECRET_KEY": "the new secret of the tests", "SECRET_KEY_FALLBACKS": ["the old secret of the tests"]}
+    hours = {"SESSIONKIT_ROTATE_EVERY": HOUR, "SESSIONKIT_IDLE_TIMEOUT": 4 * HOUR, "SESSIONKIT_TOUCH_INTERVAL": 1440}
+    one, other = make_site(**before, **hours), make_site(**after, **hours)
+    old = signed_in(one)
+    slow, gap = stopped(one, old, look, "replace")
+    with gap:
+        other.ask(old, put(n=1), path="/passive")
+
+    assert slow.result().value == ANN
+    assert slow.result().says_nothing
+    assert other.seen(other.token(look, old)).data == {"cart": ["tea"], "n": 1}
 
 
 def stopped(site: Site, token: str, view: Any, at: Any, *, nth: int = 1, path: str = "/do") -> Any:

@@ -145,7 +145,7 @@ def test_a_login_whose_limit_cannot_be_kept_fails(make_site: MakeSite) -> None:
         pausing(site).fail("list_owner")
         assert site.ask(token, login("ann"), status=503).says_nothing
 
-    assert site.served() == [Seen("ann", {})]
+    assert site.served() == [Seen("ann", {}), Seen(None, {"n": 1})]
     assert site.seen(kept).user == "ann"
 
 
