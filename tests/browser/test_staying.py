@@ -125,7 +125,7 @@ def test_two_tabs_agree(page: Page, context: BrowserContext, clock: FrozenClock)
     warning(page).get_by_role("button", name="Stay signed in").click()
 
     warning(page).wait_for(state="hidden")
-    warning(other).wait_for(state="hidden")
+    warning(other).wait_for(state="hidden", timeout=5000)  # by itself it would ask after 10 s
 
 
 def test_who_logs_out_is_gone(page: Page, clock: FrozenClock) -> None:
