@@ -13,20 +13,19 @@ from msgspec.structs import replace
 
 from . import signals, stages
 from .admission import Admission
-from .backends import Backend, Found, Update, is_tombstone
+from .backends import Backend, Found
 from .changes import Changes
 from .circumstances import Circumstances, is_permanent
 from .clock import Clock
 from .contents import Contents
-from .device import Device
 from .draft import Draft, Kept
 from .errors import SessionConflict, SessionKitError, SessionTooLarge, StoreError, UnsupportedType
 from .reasons import Reason
 from .record import Outcome
-from .retries import Retries
 from .roster import Roster
-from .rotation import LeadsOn, followed, is_alias
+from .rotation import LeadsOn, is_alias
 from .session import Session
+from .writes import Writes, ended_meanwhile
 
 T = TypeVar("T")
 
@@ -86,7 +85,7 @@ class Visit:
         self._circumstances = circumstances
         self._roster = roster
         self._admission = Admission(backend, circumstances, roster, now=clock.now())
-        self._retries = Retries(clock)
+        self._writes = Writes(backend, clock, circumstances)
         self._looked_at = clock.elapsed()
         self._found: Found | None = None
         self._alias: Found | None = None
@@ -234,11 +233,11 @@ class Visit:
         return bool(draft.changes.put) or draft.login is not None
 
     def _begin(self, draft: Draft) -> Farewell:
-        new = self._create(self._new(draft, draft.changes.over({})))
+        new = self._writes.create(self._new(draft, draft.changes.over({})))
         try:
             self._keep_to_limit(draft, instead_of=None)
         except SessionKitError:
-            self._take_back(new)
+            self._writes.take_back(new)
             raise
         self._found = new
         self._circumstances.tell(signals.session_created, user_id=_contents(new).user)
@@ -254,12 +253,12 @@ class Visit:
                 update = self._backend.retire(found, Reason.LOGOUT, now=self._clock.now())
             else:
                 contents = stages.changed(self._circumstances, draft, _contents(found), data)
-                update = self._update(found, contents)
+                update = self._writes.update(found, contents)
             if update.outcome is Outcome.OK:
                 return self._saved(draft, update.found, before, data)
-            found = self._followed(update.found)
+            found = self._writes.followed(update.found)
             if found is not None:
-                found = self._try_again_on(found)
+                found = self._writes.try_again_on(found)
         return Farewell()
 
     def _saved(
@@ -267,7 +266,7 @@ class Visit:
     ) -> Farewell:
         if contested := draft.changes.contested(before):
             self._circumstances.tell(signals.session_conflict, keys=contested)
-        self._found = self._followed(found)
+        self._found = self._writes.followed(found)
         if self._found is None:
             return Farewell(forget=True)
         return self._greet(must_send=draft.forced or is_permanent(data) or is_permanent(before))
@@ -279,10 +278,10 @@ class Visit:
             return self._refuse_renewal(draft)
         data = draft.changes.over(_contents(old).data)
         if draft.login:
-            new = self._create(self._new(draft, data))
+            new = self._writes.create(self._new(draft, data))
         else:
             renewed = stages.renewed(self._circumstances, draft, _contents(old), data, now=self._clock.now())
-            new = self._create_from(old, renewed)
+            new = self._writes.create_from(old, renewed)
 
         lost: list[str] = []
 
@@ -292,13 +291,13 @@ class Visit:
             if draft.login and self.csrf_key not in draft.changes.put:
                 data.pop(self.csrf_key, None)  # written meanwhile, and as old as what the login removed
             lost = draft.changes.contested(_contents(current).data)
-            new = self._rewrite(new, stages.revised(self._circumstances, _contents(new), data))
+            new = self._writes.rewrite(new, stages.revised(self._circumstances, _contents(new), data))
 
         try:
             self._keep_to_limit(draft, instead_of=old)
             # A login ends the session before; a renewal goes on with it, and whoever ends it may follow.
             goes_on_as = None if draft.login else new
-            retired = self._retire(old, Reason.REPLACED, merge, goes_on_as=goes_on_as, follows=draft.begins)
+            retired = self._writes.retire(old, Reason.REPLACED, merge, goes_on_as=goes_on_as, follows=draft.begins)
             if retired is None and not draft.begins:
                 self._found = None
                 if draft.login is not None:
@@ -312,9 +311,9 @@ class Visit:
                 # Carried out all the same, without what the ended session held.
                 alone = dict(draft.changes.own)
                 kept = stages.revised(self._circumstances, _contents(new), alone)
-                new = self._rewrite(new, kept if draft.login else self._new(draft, alone))
+                new = self._writes.rewrite(new, kept if draft.login else self._new(draft, alone))
         except SessionKitError:
-            self._take_back(new)
+            self._writes.take_back(new)
             raise
         self._found = new
         self._tell_renewal(new, retired)
@@ -338,84 +337,34 @@ class Visit:
     def _rotate(self, draft: Draft) -> Farewell:
         """Create the new record, then let the old one lead to it; what was written between goes into the new."""
         old = _present(self._found)
-        if not isinstance(self._backend, LeadsOn):
-            raise SessionKitError("A session of this kind cannot be renewed by age. Please report this.")
         try:
-            new = self._create_from(old, self._rotated(old, draft))
+            new = self._writes.create_from(old, self._rotated(old, draft))
+            led = self._writes.lead_on(old, new, lambda current: self._rotated(current, draft))
         except SessionTooLarge:
             return self._go_on(draft)
-        try:
-            led = self._lead_on(self._backend, old, new, draft)
-        except (SessionConflict, SessionTooLarge):
+        except SessionConflict:
             led = None  # A renewal by age can wait; others that came between had their way for long enough.
-        except StoreError:
-            self._take_back_unless_led_to(new, old)
-            raise
-        except SessionKitError:
-            self._take_back(new)
-            raise
         if led is None:
-            self._take_back(new)
             left = self._backend.load_key(old.key, now=self._clock.now(), token=old.token)
-            self._found = self._followed(left)
+            self._found = self._writes.followed(left)
             return self._go_on(draft)
-        if self._alias is not None:
+        old, self._found = led
+        if self._alias is not None and isinstance(self._backend, LeadsOn):
             # A shorter way for the next request with it. Where another one led it on meanwhile, that is as short.
             with suppress(StoreError):
-                self._backend.lead_on(self._alias, led, now=self._clock.now())
-        self._found = led
-        self._circumstances.tell(signals.session_regenerated, user_id=_contents(led).user)
+                self._backend.lead_on(self._alias, self._found, now=self._clock.now())
+        self._circumstances.tell(signals.session_regenerated, user_id=_contents(self._found).user)
+        if contested := draft.changes.contested(_contents(old).data):
+            self._circumstances.tell(signals.session_conflict, keys=contested)
         return self._greet()
 
     def _go_on(self, draft: Draft) -> Farewell:
         """Go on under the token of before; nobody asked for another one."""
         return self._save(draft) if self._is_changed(draft) else self._greet()
 
-    def _lead_on(self, backend: LeadsOn, old: Found, new: Found, draft: Draft) -> Found | None:
-        """Let the old record lead to the new one; return that, or ``None`` if the session was renewed or is over.
-
-        :raises SessionConflict: others kept coming between.
-        """
-        while True:
-            update = backend.lead_on(old, new, now=self._clock.now())
-            if update.outcome is Outcome.OK:
-                if contested := draft.changes.contested(_contents(old).data):
-                    self._circumstances.tell(signals.session_conflict, keys=contested)
-                return new
-            current = update.found
-            if current is None or current.contents is None or is_alias(current) or is_tombstone(current):
-                return None
-            current = self._try_again_on(current)
-            if current is None or current.key != old.key:
-                return None
-            old = current
-            new = self._rewrite(new, self._rotated(old, draft))
-
     def _rotated(self, old: Found, draft: Draft) -> Contents:
         data = draft.changes.over(_contents(old).data)
         return stages.rotated(self._circumstances, draft, _contents(old), data, now=self._clock.now())
-
-    def _take_back_unless_led_to(self, new: Found, old: Found) -> None:
-        """Remove a record whose token nobody has, unless a write whose answer was lost made the old one lead to it.
-
-        Or will do so: it may still be on its way. What writes the old record once more gets in before it, and then it
-        finds another version. If that fails the record stays until it idles out, and no list shows it twice.
-        """
-        now = self._clock.now()
-        with suppress(StoreError):
-            left = self._backend.load_key(old.key, now=now)
-            if left is None or is_tombstone(left):
-                self._backend.delete(new)
-                return
-            if left.contents is None or is_alias(left):
-                return
-            if self._backend.update(left, left.contents, now=now).outcome is Outcome.OK:
-                self._backend.delete(new)
-
-    def _take_back(self, new: Found) -> None:
-        """Remove a record whose token nobody has: it must not linger in the list of devices."""
-        with suppress(StoreError):
-            self._backend.delete(new)
 
     def _keep_to_limit(self, draft: Draft, *, instead_of: Found | None) -> None:
         """End the oldest logins of a user who has just logged in, beyond how many there may be.
@@ -439,7 +388,7 @@ class Visit:
 
     def _unbind(self, draft: Draft) -> Farewell:
         """End the login first, then go on with the rest of the data under a new token."""
-        retired = self._retire(_present(self._found), Reason.LOGOUT)
+        retired = self._writes.retire(_present(self._found), Reason.LOGOUT)
         self._found = None
         if retired is None:
             return Farewell()
@@ -450,7 +399,7 @@ class Visit:
         self._parting = Farewell(forget=True, is_logout=True)
         new = self._new(draft, data)
         aged = stages.aged_like(self._circumstances, _contents(retired), new, now=self._clock.now())
-        self._found = self._create(aged)
+        self._found = self._writes.create(aged)
         return self._greet()
 
     def _end(self, draft: Draft) -> Farewell:
@@ -486,7 +435,7 @@ class Visit:
     def _atomic(self, session: Session, fn: Callable[[Session], T]) -> T:
         pending, found = session.changes(), self._found
         if not self._is_admitted or (found is None and not self._may_begin(Draft(Changes(put={"": b""})))):
-            raise _ended_meanwhile()
+            raise ended_meanwhile()
         while True:
             data = _contents(found).data if found else {}
             scratch = session.scratch(pending.over(data))
@@ -496,21 +445,21 @@ class Visit:
             if not changes:
                 return result
             if found is None:
-                self._found = self._create(self._new(Draft(changes), merged))
+                self._found = self._writes.create(self._new(Draft(changes), merged))
                 self._circumstances.tell(signals.session_created, user_id=None)
                 break
-            update = self._update(found, stages.revised(self._circumstances, _contents(found), merged))
+            update = self._writes.update(found, stages.revised(self._circumstances, _contents(found), merged))
             if update.outcome is Outcome.OK:
                 self._found = update.found
                 self._is_emptied = not merged
                 break
             if update.found is not None and is_alias(update.found):
                 self._alias = update.found  # This client was sent no token, and the one with it is on its way.
-            current = self._followed(update.found)
-            found = current and self._try_again_on(current)
+            current = self._writes.followed(update.found)
+            found = current and self._writes.try_again_on(current)
             if found is None:
-                raise _ended_meanwhile()
-        self._retries.stop()
+                raise ended_meanwhile()
+        self._writes.retries.stop()
         session.rebase(self._kept(_present(self._found)), changes)
         return result
 
@@ -518,64 +467,6 @@ class Visit:
 
     def _new(self, draft: Draft, data: dict[str, bytes]) -> Contents:
         return stages.begun(self._circumstances, draft, data, now=self._clock.now(), instead_of=self._dead)
-
-    def _create_from(self, old: Found, contents: Contents) -> Found:
-        """Create the record under which a session goes on."""
-        seen_at = old.record.seen_at if self._circumstances.is_passive else None
-        return self._create(contents, seen_at=seen_at, renewed_from=old)
-
-    def _create(self, contents: Contents, *, seen_at: float | None = None, renewed_from: Found | None = None) -> Found:
-        info = b""
-        if contents.user is not None:
-            info = self._backend.info_of(renewed_from.record) if renewed_from else b""
-            info = info or Device(contents.lineage, contents.login_at, *self._circumstances.device()).encode()
-        seen_at = self._clock.now() if seen_at is None else seen_at
-        return self._backend.create(contents, seen_at=seen_at, info=info, renewed_from=renewed_from)
-
-    def _update(self, found: Found, contents: Contents) -> Update:
-        now = self._clock.now()
-        return self._backend.update(found, contents, now=now, seen_at=None if self._circumstances.is_passive else now)
-
-    def _rewrite(self, new: Found, contents: Contents) -> Found:
-        """Overwrite a record whose token nobody has yet."""
-        update = self._update(new, contents)
-        if update.outcome is not Outcome.OK:
-            raise _ended_meanwhile()  # Revoked between its creation and now.
-        return _present(update.found)
-
-    def _retire(
-        self,
-        old: Found,
-        reason: Reason,
-        merge: Callable[[Found], None] | None = None,
-        *,
-        goes_on_as: Found | None = None,
-        follows: bool = True,
-    ) -> Found | None:
-        """Swap a record to a tombstone; return it as it was then, or ``None`` if it had ended before.
-
-        :param merge: called with the record as it is now, whenever another request wrote to it between.
-        :param goes_on_as: what the same session is from now on.
-        :param follows: where the token was renewed between, it is the new one's record that is meant.
-        """
-        while True:
-            now = self._clock.now()
-            update = self._backend.retire(old, reason, now=now, goes_on_as=goes_on_as)
-            if update.outcome is Outcome.OK:
-                return old
-            current = update.found
-            while follows and current is not None and (is_tombstone(current) or is_alias(current)):
-                current = self._backend.successor(current, now=now)
-            if current is None or is_tombstone(current) or is_alias(current):
-                return None
-            if current.contents is None:
-                # Another server sealed it with a secret that is not ours. It has to be dead all the same.
-                if self._backend.end(current, reason, now=now).outcome is Outcome.OK:
-                    self._tell_end(reason, _contents(old).user)
-                return None
-            old = self._try_again_on(current) or current  # one that has ended is met at the next attempt
-            if merge is not None:
-                merge(old)
 
     def _greet(self, *, must_send: bool = False) -> Farewell:
         found = self._found
@@ -594,24 +485,6 @@ class Visit:
             is_permanent=True,
             lasts=absolute_at - self._clock.now(),
         )
-
-    def _try_again_on(self, found: Found) -> Found | None:
-        """Return a session to try again on, or ``None`` if it has ended.
-
-        The first time that is what the conflict showed, at once and without another load. After that others write
-        without a pause, and what was read before ours is outdated when it ends: 8 processes on one session met the end
-        of their budget in up to 58 of 1,672 writes. What is read after the pause is written to a trip later.
-
-        :raises SessionConflict: the budget is spent.
-        """
-        if self._retries.begin():
-            return found
-        self._retries.pause()
-        return self._followed(self._backend.load_key(found.key, now=self._clock.now(), token=found.token))
-
-    def _followed(self, found: Found | None) -> Found | None:
-        """Return the live session that something is, or leads to where its token was renewed by age."""
-        return followed(self._backend, found, now=self._clock.now())
 
     def _note_failure(self, error: StoreError) -> None:
         if self.failure is None:
@@ -633,7 +506,3 @@ def _present(found: Found | None) -> Found:
     if found is None:
         raise SessionKitError("A session that was not found was taken for one. Please report this.")
     return found
-
-
-def _ended_meanwhile() -> SessionConflict:
-    return SessionConflict("The session ended while it was being changed. Nothing was saved; begin again.")

@@ -65,6 +65,7 @@ FLOORS = {
     "session": 3,
     "stages": 3,
     "rotation": 3,
+    "writes": 4,
     "admission": 5,
     "retries": 1,
     "config": 3,
