@@ -258,8 +258,19 @@ def test_one_line_changes_the_store(tmp_path: Path) -> None:
         assert type(kit.store).__name__ == "SQLAlchemyStore"
 
 
+def test_a_line_gives_the_first_application_a_page_of_devices(first_app: Flask) -> None:
+    exec(PYTHON_OF_README[2], {"app": first_app})  # noqa: S102  # our own README
+    client = first_app.test_client()
+    client.post("/login/ann")
+
+    page = client.get("/devices/")
+
+    assert page.status_code == 200
+    assert "127.0.0.1" in page.text
+
+
 def test_all_python_of_the_readme_is_run() -> None:
-    assert len(PYTHON_OF_README) == 2
+    assert len(PYTHON_OF_README) == 3
 
 
 # Commands.
