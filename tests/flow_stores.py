@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from servers import Proxy
 
-from flask_sessionkit.stores.base import Store
+from flask_sessionkit.stores.base import Scans, Store
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
@@ -25,6 +25,8 @@ SERVED = ("redis", "memcached", "postgresql", "mariadb")
 SERVED_KINDS = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in SERVED]
 #: All of them. What runs on one server runs the same under another version of Python, so that is tried once.
 KINDS = [*EMBEDDED, *(pytest.param(kind, marks=[getattr(pytest.mark, kind), pytest.mark.thorough]) for kind in SERVED)]
+#: The same, and Redis on three servers, for what moves a session from one key to another.
+KINDS_AND_CLUSTER = [*KINDS, pytest.param("redis_cluster", marks=[pytest.mark.redis, pytest.mark.thorough])]
 
 #: Seconds. Threads of a race queue for one file, one row or a busy machine; the library's own half second is for
 #: requests of people.
@@ -36,6 +38,8 @@ def prepare(kind: str, folder: Path, request: pytest.FixtureRequest, *, wire: Pr
 
     :param wire: what leads to the server, if it is not asked directly.
     """
+    if kind == "redis_cluster":
+        note_server(request.getfixturevalue(kind), folder)
     if kind in SERVED:
         server = request.getfixturevalue(f"{kind}_server")
         note_server(server, folder, wire=wire)
@@ -62,7 +66,7 @@ def open_store(kind: str, folder: Path, *, timeout: float = PATIENCE) -> Store:
             return SQLAlchemyStore(f"sqlite:///{folder}/sessions.db", timeout=timeout)
     url, name = (folder / "url").read_text(), re.sub("[^a-z0-9]", "_", f"{folder.parent.name}_{folder.name}".lower())
     match kind:
-        case "redis":
+        case "redis" | "redis_cluster":
             from flask_sessionkit.stores.redis import RedisStore
 
             return RedisStore.from_url(url, prefix=f"{name}:", timeout=timeout)
@@ -84,6 +88,8 @@ def keys_in(store: Store) -> list[str]:
             return [path.name for path in store.folder.glob("??/*") if re.fullmatch("[0-9a-f]{64}", path.name)]
         case SQLAlchemyStore():
             return _keys_in_table(store)
+    if isinstance(store, Scans):
+        return [record.key for record in store.scan()]
     return _keys_on_server(store)
 
 

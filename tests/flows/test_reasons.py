@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from flask import session
 from flow_site import Site, both, login, look
+from flow_stores import KINDS_AND_CLUSTER
 
 REASONS = ("revoked", "administrator", "stamp", "limit")
 
 
 def ended_because() -> Any:
     return session.ended_because  # type: ignore[attr-defined]  # ours
+
+
+@pytest.fixture(params=KINDS_AND_CLUSTER)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(params=[False, True], ids=["server", "client"])

@@ -29,7 +29,7 @@ from flow_site import (
     renew,
     still,
 )
-from flow_stores import keys_in
+from flow_stores import KINDS_AND_CLUSTER, keys_in
 
 from flask_sessionkit import StoreError, login_view
 from flask_sessionkit.contents import Kind
@@ -42,6 +42,11 @@ from flask_sessionkit.tokens import key_of
 
 HOUR = 3600
 MakeSite = Callable[..., Site]
+
+
+@pytest.fixture(params=KINDS_AND_CLUSTER)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import session
 from flow_site import NOBODY, Seen, Site, both, identify, login, logout, look, pausing, put
+from flow_stores import KINDS_AND_CLUSTER
 
 from flask_sessionkit import ConfigError, SessionKit
 from flask_sessionkit.stores.base import Capability, Store
@@ -21,6 +22,11 @@ MOST = 3
 
 def ended_because() -> Any:
     return session.ended_because  # type: ignore[attr-defined]  # ours
+
+
+@pytest.fixture(params=KINDS_AND_CLUSTER)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(params=[False, True], ids=["server", "client"])
