@@ -111,6 +111,11 @@ class Visit:
         return self._circumstances.csrf_key
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the client came with an old token, and the new one is on its way to it or to somebody else."""
+        return self._alias is not None and not self._is_lost
+
+    @property
     def has_stamp(self) -> bool:
         """Whether the application says who is still a user (``user_stamp``)."""
         return self._circumstances.rules.stamp_of is not None
@@ -219,11 +224,6 @@ class Visit:
             return self._is_lost
         return every is not None and self._clock.now() - _contents(self._found).token_made_at >= every
 
-    @property
-    def _is_behind(self) -> bool:
-        """Whether the client came with an old token, and the new one is on its way to it or to somebody else."""
-        return self._alias is not None and not self._is_lost
-
     def _is_left_empty(self, draft: Draft) -> bool:
         return draft.user is None and not draft.changes.over(_contents(_present(self._found)).data)
 
@@ -274,7 +274,7 @@ class Visit:
     def _rename(self, draft: Draft) -> Farewell:
         """Create the new record, then swap the old one to a tombstone; what was written between goes into the new."""
         old = _present(self._found)
-        if self._is_behind and draft.login_user in (None, _contents(old).user):
+        if self.is_behind and draft.login_user in (None, _contents(old).user):
             return self._refuse_renewal(draft)
         data = draft.changes.over(_contents(old).data)
         if draft.login:
@@ -394,7 +394,7 @@ class Visit:
             return Farewell()
         self._tell_end(Reason.LOGOUT, _contents(retired).user)
         data = draft.changes.over(_contents(retired).data)
-        if not data or self._is_behind:
+        if not data or self.is_behind:
             return Farewell(forget=True, is_logout=True)
         self._parting = Farewell(forget=True, is_logout=True)
         new = self._new(draft, data)

@@ -38,6 +38,11 @@ class Visit(Protocol):
         ...
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the client came with a token that age has just renewed: it is given no other one."""
+        ...
+
+    @property
     def has_stamp(self) -> bool:
         """Whether the application says who is still a user (``user_stamp``)."""
         ...
@@ -355,6 +360,11 @@ class Session(SessionMixin):
     def shows_user(self) -> bool:
         """Whether the response may show what only one user may see; asking is no look."""
         return self._user is not None or self._kept.user is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether age renewed the token a moment ago, and this request came with the old one; asking is no look."""
+        return self._visit is not None and self._visit.is_behind
 
     @property
     def is_to_end(self) -> bool:

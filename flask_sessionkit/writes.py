@@ -25,7 +25,7 @@ class Writes:
         self._backend = backend
         self._clock = clock
         self._circumstances = circumstances
-        self.retries = Retries(clock)
+        self.retries: Retries = Retries(clock)
 
     def create(self, contents: Contents, *, seen_at: float | None = None, renewed_from: Found | None = None) -> Found:
         """Keep a session under a new token.

@@ -85,6 +85,7 @@ SESSION_WITHIN = {
     "draft",
     "end_at_close",
     "ends_because",
+    "is_behind",
     "is_opened",
     "is_to_end",
     "log_in",

@@ -111,8 +111,10 @@ def _end_others() -> ResponseReturnValue:
         if not listed.shows_others:
             return _back("not_listed", category="error")
         count = sum(kit().revoke(row.handle, user_id=user) for row in listed.others)
-    # Whoever holds a copy of this session's token is one of the others, and on no list.
-    current_session().regenerate()
+    # Whoever holds a copy of this session's token is one of the others, and on no list. Where age has just renewed it
+    # there is a new one already.
+    if not current_session().is_behind:
+        current_session().regenerate()
     return _back("ended_others", count=count)
 
 

@@ -213,3 +213,20 @@ def test_a_get_ends_nothing(plain: DevicesSite, path: str) -> None:
 
     assert here.get(path).status_code == 405
     assert user_of(there) == "ann"
+
+
+def test_all_others_are_ended_also_by_a_token_that_age_has_just_renewed(clock: FrozenClock) -> None:
+    """The answer with the new one was lost: there is nothing to renew, and no reason for an error."""
+    site = DevicesSite(PausingStore(MemoryStore()), clock, SESSIONKIT_ROTATE_EVERY=600)
+    here, other = site.browser("ann"), site.browser("ann", CHROME, "192.0.2.2")
+    behind = site.browser(None)
+    old = here.get_cookie("session")
+    assert old is not None
+    behind.set_cookie("session", old.value)
+    clock.tick(600)
+    open_list(here)  # which renews the token
+
+    page = press(behind, OTHERS)
+
+    assert [words for _, words in page.told if "signed out" in words]
+    assert (user_of(behind), user_of(here), user_of(other)) == ("ann", "ann", None)

@@ -28,6 +28,7 @@ class AVisit:
 
     csrf_key = "csrf_token"
     has_stamp = False
+    is_behind = False
 
     def __init__(self, kept: Kept, identity_keys: tuple[str, ...] = ("_user_id",)) -> None:
         self.kept = kept
