@@ -454,7 +454,8 @@ class Visit:
                 self._is_emptied = not merged
                 break
             if update.found is not None and is_alias(update.found):
-                self._alias = update.found  # This client was sent no token, and the one with it is on its way.
+                # This client was sent no token, and the one with it is on its way.
+                self._alias, self._is_lost = update.found, False
             current = self._writes.followed(update.found)
             found = current and self._writes.try_again_on(current)
             if found is None:

@@ -98,8 +98,8 @@ def followed(backend: Backend, found: Found | None, *, now: float) -> Found | No
 def _news_of(later: Contents) -> tuple[float, bool]:
     """Return since when a newer token is out, and whether a client came with it."""
     if later.kind is Kind.TOMBSTONE:
-        # Where the session goes on, it was renewed by a client that had the newer token.
-        return later.absolute_at - TOMBSTONE_KEPT, later.target is not None
+        # Where the session goes on, it was renewed by a client that had the newer token; elsewhere it is over.
+        return later.absolute_at - TOMBSTONE_KEPT, True
     return later.token_made_at, later.is_shown
 
 

@@ -159,12 +159,11 @@ class Writes:
         now = self._clock.now()
         with suppress(StoreError):
             left = self._backend.load_key(old.key, now=now)
-            if left is None or is_tombstone(left):
-                self._backend.delete(new)
-                return
-            if left.contents is None or is_alias(left):
-                return
-            if self._backend.update(left, left.contents, now=now).outcome is Outcome.OK:
+            if left is None or left.contents is None or _is_left(left):
+                is_needed = left is not None and (left.contents is None or left.contents.target == new.key)
+            else:
+                is_needed = self._backend.update(left, left.contents, now=now).outcome is not Outcome.OK
+            if not is_needed:
                 self._backend.delete(new)
 
 

@@ -30,6 +30,7 @@ from flow_site import (
     still,
 )
 from flow_stores import KINDS_AND_CLUSTER, keys_in
+from msgspec.structs import replace
 
 from flask_sessionkit import StoreError, login_view
 from flask_sessionkit.contents import Kind
@@ -498,7 +499,178 @@ def test_a_session_that_has_grown_too_large_is_read_as_before(make_site: MakeSit
     assert lowered.ask(new, put(n=1), status=500).says_nothing
 
 
+def test_the_first_news_of_a_token_counts_and_not_the_latest(site: Site) -> None:
+    """The old token was copied; its successor was shown, and the one after that is on its way."""
+    old, new = rotated(site)
+    site.seen(new)
+    site.clock.tick(HOUR)
+    newest = site.token(look, new)
+    site.clock.tick(31)
+
+    assert site.ask(old, look).says_nothing
+    assert site.dead(old, newest)
+
+
+def test_a_copy_is_noticed_also_by_a_longer_way(site: Site) -> None:
+    """A process died before it had made the way of the old token shorter."""
+    old, _ = rotated(site)
+    site.clock.tick(31)
+    pausing(site).crash("replace", nth=2)
+    with pytest.raises(Crash):
+        site.ask(old, look)
+    site.clock.tick(31)
+    new = site.token(look, old)
+    assert site.seen(new) == ANN
+    site.clock.tick(31)
+
+    assert site.dead(old, new)
+
+
+def test_an_old_token_leads_to_no_other_session(site: Site) -> None:
+    old, _ = rotated(site)
+    bobs = site.token(login("bob"))
+    now = site.clock.now()
+    alias = site.backend.load_key(key_of(old, site.app.name), now=now)
+    other = site.backend.load_key(key_of(bobs, site.app.name), now=now)
+    assert alias
+    assert other
+    site.backend.lead_on(alias, other, now=now)
+
+    assert site.seen(old) == NOBODY
+    assert site.seen(bobs).user == "bob"
+
+
+def test_an_old_token_is_followed_four_times_at_most(site: Site) -> None:
+    tokens = [site.token(login("ann"))]
+    now = site.clock.now()
+    found = site.backend.load_key(key_of(tokens[0], site.app.name), now=now)
+    assert found
+    assert found.contents
+    for _ in range(6):
+        later = site.backend.create(replace(found.contents, is_shown=False), seen_at=now)
+        site.backend.lead_on(found, later, now=now)
+        found = later
+        assert found.contents
+    pausing(site).reset()
+    site.ask(tokens[0], look)
+
+    assert pausing(site).counts["load"] == 1 + 4
+
+
+def test_an_old_token_of_a_session_that_was_logged_out_reads_so(site: Site) -> None:
+    old, new = rotated(site)
+    site.seen(new)
+    site.ask(new, logout)
+    site.clock.tick(31)
+    with site.events() as events:
+        assert site.ask(old, ended_because).value == "logout"
+
+    assert events == []
+
+
+def test_a_session_that_idled_out_reads_so_by_its_old_token(site: Site) -> None:
+    old, new = rotated(site)
+    site.seen(new)
+    site.clock.tick(4 * HOUR)
+
+    assert site.ask(old, ended_because).value == "idle"
+
+
+def test_a_renewal_that_was_asked_for_begins_the_age_anew(site: Site) -> None:
+    new = site.token(renew, signed_in(site, age=HOUR - 10))
+    site.clock.tick(20)
+
+    assert site.ask(new, look).says_nothing
+
+
+def test_a_renewal_that_was_asked_for_needs_no_note_that_it_was_shown(site: Site) -> None:
+    old, _ = rotated(site)
+    site.clock.tick(31)
+    new = site.token(renew, old)
+    pausing(site).reset()
+    site.ask(new, look)
+
+    assert pausing(site).counts == {"load": 1}
+
+
+def test_who_is_left_after_a_logout_by_the_identity_has_a_token_of_a_new_age(site: Site) -> None:
+    token = site.token(both(identify("ann"), put(cart=["tea"])))
+    site.clock.tick(HOUR - 10)
+    left = site.token(end_by_identity, token)
+    site.clock.tick(20)
+
+    assert site.ask(left, look).says_nothing
+
+
+def test_the_first_show_of_a_token_by_a_passive_request_is_no_activity(site: Site) -> None:
+    new = rotated(site)[1]
+    site.clock.tick(100)
+    site.ask(new, look, path="/passive")
+
+    assert site.outside(site.kit.sessions_of, "ann")[0].seen_at == site.clock.now() - 100
+
+
+def test_a_rotation_is_activity(site: Site) -> None:
+    old = signed_in(site, age=HOUR - 100)
+    site.seen(old)
+    site.clock.tick(100)  # for a touch that is too soon
+    site.token(look, old)
+
+    assert site.outside(site.kit.sessions_of, "ann")[0].seen_at == site.clock.now()
+
+
+def test_beside_an_older_cookie_the_new_ones_holder_may_renew(site: Site) -> None:
+    old, new = rotated(site)
+    site.seen(new)
+
+    assert site.ask(f"{old}; session={new}", renew).token is not None
+
+
+def test_a_session_that_is_gone_when_its_token_is_first_shown_is_nobodys(site: Site) -> None:
+    new = rotated(site)[1]
+    slow, gap = stopped(site, new, look, "replace")
+    with gap:
+        pausing(site).inner.delete(key_of(new, site.app.name))
+
+    assert slow.result().value == NOBODY
+
+
 # Forced interleavings.
+
+
+def test_16_an_atomic_change_after_a_lost_answer_is_given_no_second_token(site: Site) -> None:
+    old, _ = rotated(site)
+    site.clock.tick(31)
+    slow, gap = stopped(site, old, both(bump(), look), "replace")
+    with gap:
+        quick = site.token(look, old)
+
+    assert slow.result().says_nothing
+    assert site.seen(quick).data == {"cart": ["tea"], "n": 1}
+
+
+def test_a_rotation_that_comes_second_after_two_conflicts_leaves_the_first_alone(site: Site) -> None:
+    old, inner = signed_in(site), pausing(site).inner
+    replace_in, pause, writes, firsts = inner.replace, site.clock.pause, [], []
+
+    def busy(record: Record, *, expected: Version | None, now: float) -> Write:
+        if len(writes) < 2 and record.key == key_of(old, site.app.name):
+            writes.append(record.key)
+            inner.replace = replace_in  # type: ignore[method-assign]  # another writer between
+            site.ask(old, put(n=len(writes)), path="/passive")
+            inner.replace = busy  # type: ignore[method-assign]  # the same
+        return replace_in(record, expected=expected, now=now)
+
+    def rotate(seconds: float) -> None:
+        site.clock.pause = pause  # type: ignore[method-assign]  # another rotation while this one waits
+        firsts.append(site.token(look, old))
+
+    inner.replace, site.clock.pause = busy, rotate  # type: ignore[method-assign]  # both
+    answer = site.ask(old, look)
+
+    assert answer.says_nothing
+    assert site.seen(firsts[0]).data == {"cart": ["tea"], "n": 2}
+    assert len(site.live_records()) == 1
 
 
 def test_5_a_write_that_arrives_after_it_was_given_up_costs_no_login(site: Site) -> None:

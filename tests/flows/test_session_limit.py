@@ -202,3 +202,16 @@ def test_a_login_and_its_limit_in_one_request_that_also_writes(site: Site) -> No
 
     assert site.dead(*old)
     assert [site.seen(token).data for token in newest] == [{"n": n} for n in range(MOST)]
+
+
+def test_a_remembered_login_counts_by_when_it_began(site: Site) -> None:
+    """Nobody typed a password then, so it has no time of a login."""
+    remember = put(_user_id="ann", _fresh=False)
+    tokens = []
+    for _ in range(MOST):
+        tokens.append(site.token(remember))
+        site.clock.tick(100)
+    site.seen(tokens[0])
+    newest = site.token(remember)
+
+    assert [site.seen(token).user for token in (*tokens, newest)] == [None, "ann", "ann", "ann"]

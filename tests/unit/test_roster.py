@@ -364,3 +364,21 @@ def test_a_store_that_cannot_be_walked_ends_nothing_and_says_so() -> None:
     with pytest.raises(SessionKitError, match="Change SECRET_KEY"):
         club.roster.revoke_all(reason=Reason.ADMINISTRATOR)
     assert club.lives(found)
+
+
+def test_of_logins_at_the_same_moment_all_keep_the_same_ones(club: Club) -> None:
+    """They go by what stays when a token is renewed, and not by their keys."""
+    all_of_them = [club.sign_in("alice") for _ in range(6)]
+    kept = sorted(lineage_of(found) for found in all_of_them)[-2:]
+
+    assert club.roster.trim("alice", most=2) == 4
+    assert sorted(lineage_of(found) for found in all_of_them if club.lives(found)) == kept
+    assert club.roster.trim("alice", most=2) == 0
+
+
+def test_one_that_is_about_to_end_counts_no_more(club: Club) -> None:
+    first, second = (club.sign_in("alice") for _ in range(2))
+
+    assert club.roster.trim("alice", most=1, without=lineage_of(first)) == 0
+    assert club.lives(first)
+    assert club.lives(second)
