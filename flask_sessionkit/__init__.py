@@ -25,3 +25,32 @@ from .signals import session_ended as session_ended
 from .signals import session_refused as session_refused
 from .signals import session_regenerated as session_regenerated
 from .signals import store_failed as store_failed
+
+# For a star: without it that brings the modules too, and one of them would take the place of Flask's session.
+__all__ = [
+    "ConfigError",
+    "Session",
+    "SessionClosed",
+    "SessionConflict",
+    "SessionInfo",
+    "SessionKit",
+    "SessionKitError",
+    "SessionTooLarge",
+    "StoreError",
+    "UnsupportedType",
+    "current_user_id",
+    "fresh_login_required",
+    "login_required",
+    "login_user",
+    "login_view",
+    "logout_user",
+    "logout_view",
+    "next_url",
+    "passive",
+    "session_conflict",
+    "session_created",
+    "session_ended",
+    "session_refused",
+    "session_regenerated",
+    "store_failed",
+]

@@ -60,9 +60,14 @@ class SessionKit:
         """Read the settings and take over the application's sessions. Writes nothing, anywhere.
 
         :param clock: a source of time for this application.
-        :raises ConfigError: settings that cannot work, all of them told at once.
+        :raises ConfigError: settings that cannot work, all of them told at once; or the application has another one.
         """
         settings, problems = read_settings(app.config, app_name=app.name)
+        if app.extensions.get("sessionkit", self) is not self:
+            problems.append(
+                f"{app.name} has a SessionKit already, and its user_stamp would be asked no more. Make one, and use "
+                'that: app.extensions["sessionkit"].'
+            )
         if find_spec("cryptography") is None:
             problems.append("cryptography is not installed, and there is no weaker way. Run pip install cryptography.")
         if app.secret_key:
@@ -117,9 +122,10 @@ class SessionKit:
         """
         return self._roster().sessions_of(as_user_id(user_id), current=current_lineage())
 
-    def revoke(self, handle: str, *, user_id: str | int | None = None, reason: str = "revoked") -> int:
+    def revoke(self, handle: str | None, *, user_id: str | int | None = None, reason: str = "revoked") -> int:
         """End the session that a handle names, at once; return how many that were: 1 or 0.
 
+        :param handle: of ``sessions_of``; ``None``, as of a form without the field, names no session.
         :param user_id: end it only if it is this user's. Pass it wherever users end sessions of their own.
         :param reason: what ``session.ended_because`` tells there for a minute: "revoked" (from elsewhere),
             "administrator", "stamp" (the password was changed) or "limit".
@@ -127,7 +133,7 @@ class SessionKit:
         :raises StoreError: the store cannot answer.
         """
         user = None if user_id is None else as_user_id(user_id)
-        return self._roster().revoke(handle, user_id=user, reason=_given(reason))
+        return self._roster().revoke(handle or "", user_id=user, reason=_given(reason))
 
     def revoke_user(self, user_id: str | int, *, keep_current: bool = False, reason: str = "revoked") -> int:
         """End all of a user's sessions, at once; return how many that were.

@@ -58,7 +58,7 @@ init_app(self, app: Flask, *, clock: Clock | None = None) -> None
 is_fresh(self, max_age: float | None = None) -> bool
 login_view -> str | None
 purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int
-revoke(self, handle: str, *, user_id: str | int | None = None, reason: str = 'revoked') -> int
+revoke(self, handle: str | None, *, user_id: str | int | None = None, reason: str = 'revoked') -> int
 revoke_others(self, user_id: str, *, reason: str = 'revoked') -> int
 revoke_user(self, user_id: str | int, *, keep_current: bool = False, reason: str = 'revoked') -> int
 sessions_of(self, user_id: str | int) -> list[SessionInfo]
@@ -209,10 +209,12 @@ def test_the_client_for_tests() -> None:
 
 
 def test_nothing_but_these_names_is_in_the_package() -> None:
-    """``__init__.py`` holds re-exports in the form that type checkers honour, and nothing else."""
-    lines = inspect.getsource(flask_sessionkit).splitlines()[2:]
+    """``__init__.py`` holds re-exports in the form that type checkers honour, their names, and nothing else."""
+    lines = inspect.getsource(flask_sessionkit).partition("\n\n# For a star")[0].splitlines()[2:]
+    matches = [re.fullmatch(r"from \.(\w+) import (\w+) as \2", line) for line in lines]
 
-    assert [line for line in lines if not re.fullmatch(r"from \.(\w+) import (\w+) as \2", line)] == []
+    assert [line for line, match in zip(lines, matches, strict=True) if match is None] == []
+    assert flask_sessionkit.__all__ == sorted(match[2] for match in matches if match)
 
 
 def documented() -> list[tuple[str, Any]]:

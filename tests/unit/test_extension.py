@@ -42,13 +42,27 @@ def test_an_application_with_other_sessions_is_told_so() -> None:
         SessionKit().sessions_of("alice")
 
 
-def test_a_kit_that_was_replaced_speaks_for_the_one_that_is_there() -> None:
+@pytest.mark.requirement("TR-11")
+def test_a_second_kit_is_refused() -> None:
+    """It would ask its own ``user_stamp``, and who is barred by the first one's would be let in."""
     app, first, _ = an_app()
-    second = SessionKit(app, store=MemoryStore())
 
+    with pytest.raises(ConfigError, match="has a SessionKit already"):
+        SessionKit(app, store=MemoryStore())
+    assert app.extensions["sessionkit"] is first
+
+
+def test_the_same_kit_may_read_the_settings_again() -> None:
+    app, kit, _ = an_app()
+    kit.init_app(app)
+
+    assert app.extensions["sessionkit"] is kit
+
+
+def test_a_form_without_a_handle_ends_nothing() -> None:
+    app, kit, _ = an_app()
     with app.app_context():
-        assert app.extensions["sessionkit"] is second
-        assert first.store is second.store
+        assert kit.revoke(None, user_id="alice") == 0
 
 
 @pytest.mark.parametrize("wrong", [None, True, 1.5, b"1"])
