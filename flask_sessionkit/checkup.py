@@ -13,6 +13,7 @@ from .cookie_policy import cookie_faults
 from .errors import StoreError
 from .findings import Finding, Mark
 from .interface import SessionKitInterface
+from .revocations import MOST_LIVE
 from .sealing import OVERHEAD_ENCRYPTED
 from .secret_keys import fit_secrets
 from .stores.base import Capability, Judges, Store
@@ -44,6 +45,7 @@ def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
         *_of_timeouts(site),
         *_of_renewal(site),
         *_of_limit(site),
+        *_of_login_view(app, site),
         *_of_proxy(app),
         *_of_store(site, has_stamp=has_stamp),
     ]
@@ -175,13 +177,37 @@ def _of_limit(site: SessionKitInterface) -> Iterator[Finding]:
     if most is None:
         return
     knows_all = site.is_client_kind or site.store is None or Capability.INDEX in site.store.capabilities
-    if knows_all:
+    if site.is_client_kind and most > MOST_LIVE:
+        yield Finding(
+            Mark.NOTE,
+            "SESSIONKIT_MAX_SESSIONS_PER_USER",
+            f"{most}: {MOST_LIVE} at most with cookie:, whatever the setting; older logins than these end.",
+        )
+    elif knows_all:
         yield Finding(Mark.OK, "SESSIONKIT_MAX_SESSIONS_PER_USER", f"{most}: older logins end.")
     else:
         yield Finding(
             Mark.NOTE,
             "SESSIONKIT_MAX_SESSIONS_PER_USER",
             f"{most}, of those that the store lists: it may forget some, which then live beside the others.",
+        )
+
+
+def _of_login_view(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
+    endpoint = site.settings.login_view
+    if endpoint is None:
+        if site.settings.transport != "header":  # where nobody is ever sent to a page
+            yield Finding(
+                Mark.NOTE,
+                "SESSIONKIT_LOGIN_VIEW",
+                "Not set, so pages for users answer 401. Set it to the endpoint of your login.",
+            )
+    elif all(rule.endpoint != endpoint for rule in app.url_map.iter_rules()):
+        yield Finding(
+            Mark.FAULT,
+            "SESSIONKIT_LOGIN_VIEW",
+            f"{endpoint!r} is no endpoint, so who is not signed in gets a 500. That of a view in a blueprint begins "
+            'with the blueprint\'s name: "accounts.login".',
         )
 
 

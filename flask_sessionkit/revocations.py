@@ -25,7 +25,7 @@ T = TypeVar("T")
 _LABEL: Final = b"flask_sessionkit/revocations/1\x00"
 #: Sessions of one user that are known at once, and of those that ended: about 100 KB, since each look reads them. The
 #: oldest logins beyond end.
-_MOST: Final = 200
+MOST_LIVE: Final = 200
 #: Attempts at a compare-and-swap. Each that fails is another's success, so this many logins of one user at once.
 _ATTEMPTS: Final = 64
 _LONGEST_PAUSE: Final = 0.02
@@ -117,9 +117,9 @@ class Standing(Struct, frozen=True, array_like=True):
     def swept(self, now: float) -> Standing:
         """Return this without what has ended by itself, and with no more sessions than are known at once."""
         live = {lineage: entry for lineage, entry in self.live.items() if now < entry.until}
-        kept = replace(self, live=live).trimmed(_MOST, now=now)
+        kept = replace(self, live=live).trimmed(MOST_LIVE, now=now)
         ended = {lineage: one for lineage, one in kept.ended.items() if now < one.until}
-        latest = dict(sorted(ended.items(), key=lambda item: item[1].at)[-_MOST:])
+        latest = dict(sorted(ended.items(), key=lambda item: item[1].at)[-MOST_LIVE:])
         return replace(kept, ended=latest)
 
     def trimmed(self, most: int, *, now: float, without: bytes | None = None) -> Standing:

@@ -624,7 +624,7 @@ def test_the_page_about_cookies_shows_settings_that_go_together(tmp_path: Path) 
 def test_the_pages_name_the_limits_of_a_cookie() -> None:
     for text in (README, page("stores/cookie"), page("deployment")):
         assert f"{transport._LONGEST_HEADER:,} bytes" in text
-    assert revocations._MOST == 200
+    assert revocations.MOST_LIVE == 200
     assert "A user has 200 sessions at most" in page("stores/cookie")
 
 

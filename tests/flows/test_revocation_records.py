@@ -108,7 +108,7 @@ def test_what_ended_by_itself_is_swept(site: Site) -> None:
 
 
 def test_of_those_that_ended_the_latest_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocations, "_MOST", 2)
+    monkeypatch.setattr(revocations, "MOST_LIVE", 2)
     for _ in range(4):
         site.clock.tick(1)
         token = site.token(login("ann"))

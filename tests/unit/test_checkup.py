@@ -47,8 +47,9 @@ def checked(app: Flask, *options: str) -> Result:
 
 
 def test_a_deployment_as_it_should_be_has_no_fault() -> None:
-    app = shop(store=Shared(MemoryStore()), SESSIONKIT_ENCRYPT_RECORDS=True)
+    app = shop(store=Shared(MemoryStore()), SESSIONKIT_ENCRYPT_RECORDS=True, SESSIONKIT_LOGIN_VIEW="login")
     app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]  # as werkzeug says
+    app.add_url_rule("/login", "login")
     told = checked(app)
 
     assert told.exit_code == 0
@@ -237,6 +238,47 @@ def test_a_limit_that_may_be_missed_is_told() -> None:
         "note  SESSIONKIT_MAX_SESSIONS_PER_USER: 3, of those that the store lists: it may forget some, which then live "
         "beside the others."
     ]
+
+
+def test_a_limit_above_what_is_known_of_a_user_is_told() -> None:
+    def told(most: int) -> list[str]:
+        sealed = {"SESSIONKIT_STORE": "cookie:", "SESSIONKIT_REVOCATION_STORE": Shared(MemoryStore())}
+        output = checked(shop(SESSIONKIT_MAX_SESSIONS_PER_USER=most, **sealed)).output
+        return [line for line in output.splitlines() if "SESSIONKIT_MAX_SESSIONS_PER_USER" in line]
+
+    assert told(200) == ["ok    SESSIONKIT_MAX_SESSIONS_PER_USER: 200: older logins end."]
+    assert told(201) == [
+        "note  SESSIONKIT_MAX_SESSIONS_PER_USER: 201: 200 at most with cookie:, whatever the setting; older logins "
+        "than these end."
+    ]
+    on_the_server = checked(shop(store=Shared(MemoryStore()), SESSIONKIT_MAX_SESSIONS_PER_USER=201)).output
+    assert "ok    SESSIONKIT_MAX_SESSIONS_PER_USER: 201: older logins end." in on_the_server
+
+
+# Where users sign in.
+
+
+def told_of_login(app: Flask) -> list[str]:
+    return [line for line in checked(app).output.splitlines() if "SESSIONKIT_LOGIN_VIEW" in line]
+
+
+def test_a_login_view_that_does_not_exist_is_a_fault() -> None:
+    app = shop(store=Shared(MemoryStore()), SESSIONKIT_LOGIN_VIEW="lgoin")
+    app.add_url_rule("/login", "login")
+
+    [line] = told_of_login(app)
+    assert line.startswith("fault SESSIONKIT_LOGIN_VIEW: 'lgoin' is no endpoint")
+    assert checked(app).exit_code == 1
+    app.add_url_rule("/lgoin", "lgoin")
+    assert told_of_login(app) == []
+
+
+def test_that_pages_answer_401_without_a_login_view_is_told() -> None:
+    said = "note  SESSIONKIT_LOGIN_VIEW: Not set, so pages for users answer 401. Set it to the endpoint of your login."
+
+    assert told_of_login(shop(store=Shared(MemoryStore()))) == [said]
+    assert told_of_login(shop(store=Shared(MemoryStore()), SESSIONKIT_TRANSPORT="both")) == [said]
+    assert told_of_login(shop(store=Shared(MemoryStore()), SESSIONKIT_TRANSPORT="header")) == []
 
 
 # Proxies.
