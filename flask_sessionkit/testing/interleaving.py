@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, get_args
+from weakref import WeakSet
 
 from ..errors import SessionKitError, StoreError
 from ..interface import interface_of
@@ -88,6 +89,7 @@ class PausingStore(StoreAround):
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._orders: list[_Order] = []
+        self._all: Counter[str] = Counter()  # as ``counts``, and never set to zero
 
     def pause_before(self, call: Call, *, nth: int = 1) -> Pause:
         """Return where the next such call will stop, with nothing read or written yet.
@@ -125,7 +127,9 @@ class PausingStore(StoreAround):
         self.counts.clear()
 
     def _arm_pause(self, call: Call, nth: int, *, before: bool) -> Pause:
-        pause = Pause(f"{'before' if before else 'after'} {call} number {nth}")
+        earlier = self._all.copy()
+        where = f"{'before' if before else 'after'} {call} number {nth}"
+        pause = Pause(where, came=lambda: self._all - earlier)
         self._arm(call, nth, before, pause.stand)
         return pause
 
@@ -151,6 +155,7 @@ class PausingStore(StoreAround):
     def _due(self, call: str) -> list[_Order]:
         with self._lock:
             self.counts[call] += 1
+            self._all[call] += 1
             for order in self._orders:
                 order.left -= order.call == call
             due = [order for order in self._orders if not order.left]
@@ -192,14 +197,18 @@ class Pause:
     A call that is never released, and a wait for a call that never comes, end in an ``AssertionError`` after 10 s.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, *, came: Callable[[], Counter[str]] = Counter) -> None:
         """Name the point; made by ``PausingStore.pause_before`` and ``pause_after``.
 
         :param where: for the message of a wait that took too long.
+        :param came: returns the calls that came since then, for the same.
         """
         self._where = where
+        self._came = came
+        self._threads: list[Running[Any]] = []
         self._reached = threading.Event()
         self._released = threading.Event()
+        _pauses.add(self)
 
     @property
     def reached(self) -> bool:
@@ -209,13 +218,19 @@ class Pause:
     def wait(self) -> None:
         """Block until the call stands here.
 
-        :raises AssertionError: it did not come within 10 s.
+        :raises AssertionError: it did not come within 10 s. What a thread of ``in_thread`` raised instead, if that was
+            started after the pause was made, is ``__cause__``.
         """
         if not self._reached.wait(PATIENCE):
-            raise AssertionError(f"No call came to the pause {self._where}. Make the call in another thread.")
+            came = ", ".join(f"{call} ({times})" for call, times in self._came().items())
+            raise AssertionError(
+                f"No call came to the pause {self._where}. {self._blamed()} "
+                f"Calls that came since then: {came or 'none'}."
+            ) from self._raised()
 
     def release(self) -> None:
         """Let the call go on; before it has come, let it pass without stopping."""
+        _pauses.discard(self)
         self._released.set()
 
     def stand(self) -> None:
@@ -240,6 +255,24 @@ class Pause:
         """Let the call go on."""
         self.release()
 
+    def _raised(self) -> BaseException | None:
+        return next((thread._error for thread in self._threads if thread._error is not None), None)
+
+    def _blamed(self) -> str:
+        """Return why the call may not have come, for a message."""
+        if (error := self._raised()) is not None:
+            return f"The other thread raised {type(error).__name__}: {error}."
+        if not self._threads:
+            return "Make the call in another thread."
+        if not all(thread.done for thread in self._threads):
+            return "The other thread still runs."
+        answers = ", ".join(f"{thread._answer!r:.100}" for thread in self._threads)
+        return f"The other thread ended without it, and returned {answers}."
+
+
+#: Those that are not released; each is told of a thread that starts.
+_pauses: WeakSet[Pause] = WeakSet()
+
 
 class Running(Generic[_T]):
     """A call that runs in a thread of its own; ``in_thread`` makes it."""
@@ -252,6 +285,8 @@ class Running(Generic[_T]):
         self._call = call
         self._answer: _T
         self._error: BaseException | None = None
+        for pause in tuple(_pauses):
+            pause._threads.append(self)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 

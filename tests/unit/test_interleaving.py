@@ -178,6 +178,75 @@ def test_a_call_that_never_comes_is_an_error(store):
         pass
 
 
+def missed(gap):
+    with pytest.raises(AssertionError) as raised:
+        gap.wait()
+    return raised.value
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_pause_that_nobody_was_on_the_way_to_says_so(store):
+    store.load(a_key(0), now=NOW)
+    in_thread(store.load, a_key(0), now=NOW).result()
+    error = missed(store.pause_before("replace"))
+
+    assert str(error) == (
+        "No call came to the pause before replace number 1. Make the call in another thread. "
+        "Calls that came since then: none."
+    )
+    assert error.__cause__ is None
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_pause_tells_what_the_other_thread_raised(store):
+    def view():
+        store.load(a_key(0), now=NOW)
+        raise KeyError("cart")
+
+    store.load(a_key(0), now=NOW)
+    gap = store.pause_before("replace")
+    with pytest.raises(KeyError) as raised:
+        in_thread(view).result()
+    error = missed(gap)
+
+    assert str(error) == (
+        "No call came to the pause before replace number 1. The other thread raised KeyError: 'cart'. "
+        "Calls that came since then: load (1)."
+    )
+    assert error.__cause__ is raised.value
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_pause_tells_that_the_other_thread_ended_without_it(store):
+    gap = store.pause_before("replace")
+
+    def view():
+        store.load(a_key(0), now=NOW)
+        store.reset()
+        store.load(a_key(0), now=NOW)
+        return "a page that only reads"
+
+    in_thread(view).result()
+    error = missed(gap)
+
+    assert str(error) == (
+        "No call came to the pause before replace number 1. "
+        "The other thread ended without it, and returned 'a page that only reads'. "
+        "Calls that came since then: load (2)."
+    )
+    assert error.__cause__ is None
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_pause_tells_that_the_other_thread_still_runs(store):
+    gap, end = store.pause_before("replace"), threading.Event()
+    running = in_thread(end.wait, 5)
+
+    assert "The other thread still runs. Calls" in str(missed(gap))
+    end.set()
+    running.result(within=5)
+
+
 @pytest.mark.usefixtures("impatience")
 def test_a_call_that_is_never_released_is_an_error(store):
     store.pause_before("load")
