@@ -84,14 +84,16 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
     touch_interval = reader.duration("TOUCH_INTERVAL", min(60.0, idle / 10))
     if absolute < idle:
         reader.problems.append(
-            f"SESSIONKIT_ABSOLUTE_TIMEOUT ({absolute:g} s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT "
-            f"({idle:g} s). Shorten the idle timeout as well."
+            f"SESSIONKIT_ABSOLUTE_TIMEOUT ({reader.told('ABSOLUTE_TIMEOUT', absolute)}) must not be shorter than "
+            f"SESSIONKIT_IDLE_TIMEOUT ({reader.told('IDLE_TIMEOUT', idle)}). Lengthen the first, or shorten the second."
         )
     if touch_interval > idle / 10:
         reader.problems.append(
-            f"SESSIONKIT_TOUCH_INTERVAL ({touch_interval:g} s) must be at most a tenth of SESSIONKIT_IDLE_TIMEOUT "
-            f"({idle:g} s), as it shortens the idle window. Use {idle / 10:g} or less."
+            f"SESSIONKIT_TOUCH_INTERVAL ({_in_words(touch_interval)}) must be at most a tenth of "
+            f"SESSIONKIT_IDLE_TIMEOUT ({reader.told('IDLE_TIMEOUT', idle)}), as it shortens the idle window. "
+            f"Use {idle / 10:g} or less."
         )
+    transport: Carrier = reader.value("TRANSPORT", "cookie", _carrier, '"cookie", "header" or "both"')
     settings = Settings(
         given=_ours(config),
         store=reader.value("STORE", None, lambda value: value, "a URL or a store object"),
@@ -106,7 +108,12 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
             touch_interval=touch_interval,
         ),
         identity_keys=reader.value("IDENTITY_KEYS", ("_user_id",), _texts, 'a list of keys, such as ["_user_id"]'),
-        rotate_every=reader.value("ROTATE_EVERY", None, _rotation, "a duration of at least a minute, or None"),
+        rotate_every=reader.value(
+            "ROTATE_EVERY",
+            None,
+            _rotation,
+            "a duration of at least a minute: seconds, or timedelta(hours=1); or None",
+        ),
         max_sessions=reader.value("MAX_SESSIONS_PER_USER", None, _count, "a number of sessions, at least 1, or None"),
         login_view=reader.value("LOGIN_VIEW", None, _text, 'the name of an endpoint, such as "login"'),
         allow_weak_secret=reader.switch("ALLOW_WEAK_SECRET", default=False),
@@ -114,13 +121,8 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
         encrypt_records=reader.switch("ENCRYPT_RECORDS", default=False),
         secure_cookie=reader.switch("SECURE_COOKIE", default=True),
         clear_site_data=reader.switch("CLEAR_SITE_DATA", default=False),
-        transport=reader.value("TRANSPORT", "cookie", _carrier, '"cookie", "header" or "both"'),
-        header_name=reader.value(
-            "HEADER_NAME",
-            "X-Session-Token",
-            _header_name,
-            'the name of a header that has no other meaning, of letters, digits and hyphens, such as "X-Session-Token"',
-        ),
+        transport=transport,
+        header_name=reader.header_name("X-Session-Token", is_used=transport != "cookie"),
         store_timeout=reader.duration("STORE_TIMEOUT", timedelta(seconds=0.5), at_most=60.0),
         client_info=reader.switch("CLIENT_INFO", default=True),
     )
@@ -164,6 +166,22 @@ class _Reader:
 
     def switch(self, name: str, *, default: bool) -> bool:
         return self.value(name, default, lambda given: given if isinstance(given, bool) else None, "True or False")
+
+    def header_name(self, default: str, *, is_used: bool) -> str:
+        """Return the name of the header for tokens; one that no token travels in is not judged."""
+        wanted = f'the name of a header: a letter, then letters, digits and hyphens, up to 64, such as "{default}"'
+        name = self.value("HEADER_NAME", default, _header_name if is_used else lambda given: default, wanted)
+        if not _TAKEN.fullmatch(name):
+            return name
+        self.problems.append(
+            f"{_PREFIX}HEADER_NAME must be a name of your own: {name!r} means something else to browsers, proxies, "
+            f'Flask or its extensions. Use one such as "{default}".'
+        )
+        return default
+
+    def told(self, name: str, seconds: float) -> str:
+        """Return a duration for a message, and whether it is what nobody set."""
+        return _in_words(seconds) + ("" if _PREFIX + name in self._config else ", the default")
 
     def unknown(self) -> list[str]:
         """Return a line for each name of ours that means nothing, with the nearest one that does."""
@@ -221,7 +239,7 @@ def _carrier(given: Any) -> Carrier | None:
 def _header_name(given: Any) -> str | None:
     """Return a field name (RFC 9110, 5.1) that WSGI can tell from others: there ``_`` and ``-`` are the same."""
     is_name = isinstance(given, str) and re.fullmatch("[A-Za-z]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?", given)
-    return given if is_name and not _TAKEN.fullmatch(given) else None
+    return given if is_name else None
 
 
 def _texts(given: Any) -> tuple[str, ...] | None:
@@ -231,11 +249,20 @@ def _texts(given: Any) -> tuple[str, ...] | None:
 
 
 def _spelled(duration: timedelta) -> str:
-    seconds = duration.total_seconds()
+    count, unit = _in_largest_unit(duration.total_seconds())
+    return f"timedelta({unit}={count:g})"
+
+
+def _in_words(seconds: float) -> str:
+    count, unit = _in_largest_unit(seconds)
+    return f"{count:g} {unit.removesuffix('s') if count == 1 else unit}"
+
+
+def _in_largest_unit(seconds: float) -> tuple[float, str]:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= length and seconds % length == 0:
-            return f"timedelta({unit}={seconds / length:g})"
-    return f"timedelta(seconds={seconds:g})"
+            return seconds / length, unit
+    return seconds, "seconds"
 
 
 def _shown(given: Any) -> str:

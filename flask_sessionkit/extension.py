@@ -246,7 +246,8 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
     try:
         store = _store_of(named, site)
     except ConfigError as error:
-        raise ConfigError(str(error).replace("SESSIONKIT_STORE", "SESSIONKIT_REVOCATION_STORE")) from error
+        said = str(error).replace("SESSIONKIT_STORE", "SESSIONKIT_REVOCATION_STORE").replace(", cookie:.", ".")
+        raise ConfigError(said) from error
     if is_strict and Capability.DURABLE not in store.capabilities:
         raise ConfigError(
             f"SESSIONKIT_REVOCATION_STORE must outlive its processes: what {type(store).__name__} forgets ends all "

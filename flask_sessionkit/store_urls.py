@@ -40,6 +40,8 @@ def make_store(url: str, site: Site) -> Store:
     :param url: the value of ``SESSIONKIT_STORE``.
     :raises ConfigError: no store can be made of it, with the mend. A password in the URL is not in the message.
     """
+    if bare := re.match("([A-Za-z0-9+]+)//", url):
+        _refuse_without_colon(url, bare[1])
     scheme, colon, _ = url.partition(":")
     kind = scheme.partition("+")[0].lower()
     make = _MAKERS.get(kind) or (_sqlalchemy if kind in _foreign_dialects() else None)
@@ -210,6 +212,13 @@ def _foreign_dialects() -> set[str]:
     return {entry.name.partition(".")[0] for entry in entry_points(group="sqlalchemy.dialects")}
 
 
+def _refuse_without_colon(url: str, scheme: str) -> None:
+    """Raise for a URL as ``redis//host``, if what it begins with is known."""
+    if scheme.partition("+")[0].lower() in _MAKERS:
+        meant = redacted(url.replace("//", "://", 1))
+        raise ConfigError(f"SESSIONKIT_STORE lacks the colon after {scheme!r}. Write it as in {meant!r}.")
+
+
 def _advice(kind: str) -> str:
     if kind == "cookie":
         return "For sessions that lie in the browser write SESSIONKIT_STORE = 'cookie:', and nothing behind it."
@@ -219,5 +228,5 @@ def _advice(kind: str) -> str:
         return "For Valkey write redis://, or rediss:// with TLS."
     nearest = get_close_matches(kind, _MAKERS, n=1)
     meant = f"Did you mean '{nearest[0]}:'? " if nearest else ""
-    known = [*_MAKERS, "redis+sentinel", "redis+cluster"]
+    known = [*_MAKERS, "redis+sentinel", "redis+cluster", "cookie"]
     return f"{meant}Known are {', '.join(f'{name}:' for name in known)}."

@@ -108,6 +108,7 @@ def test_a_store_that_is_unknown_is_told_with_the_known(scheme: str) -> None:
         ({"STORE": "cookie:", "REVOCATION_STORE": "memcached://127.0.0.1:1"}, "must outlive its processes"),
         ({"STORE": "cookie:", "REVOCATION_STORE": "cookie:"}, "must be a store on the server, not a cookie"),
         ({"STORE": "cookie:", "REVOCATION_STORE": "foo:"}, "SESSIONKIT_REVOCATION_STORE names no store that is known"),
+        ({"STORE": "cookie:", "REVOCATION_STORE": "foo:"}, "redis+sentinel:, redis+cluster:."),
         ({"STORE": "cookie:", "REVOCATION_STORE": ""}, "null in the environment"),
         ({"STORE": "cookie:", "REVOCATION_STORE": "None"}, "null in the environment"),
         ({"STORE": "memory:", "REVOCATION_STORE": "file:"}, "is for SESSIONKIT_STORE = 'cookie:' alone"),

@@ -136,13 +136,28 @@ def test_a_duration_is_positive_and_finite(name: str, wrong: Any) -> None:
 
 @pytest.mark.requirement("TO-05")
 def test_an_absolute_limit_below_the_idle_one_is_refused() -> None:
-    said = problem(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=120)
+    said = problem(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=90)
 
     assert said == (
-        "SESSIONKIT_ABSOLUTE_TIMEOUT (60 s) must not be shorter than SESSIONKIT_IDLE_TIMEOUT (120 s). "
-        "Shorten the idle timeout as well."
+        "SESSIONKIT_ABSOLUTE_TIMEOUT (1 minute) must not be shorter than SESSIONKIT_IDLE_TIMEOUT (90 seconds). "
+        "Lengthen the first, or shorten the second."
     )
     assert read(ABSOLUTE_TIMEOUT=60, IDLE_TIMEOUT=60)[1] == []
+
+
+def test_a_limit_that_nobody_set_is_told_as_the_default() -> None:
+    assert "ABSOLUTE_TIMEOUT (12 hours, the default) must" in problem(IDLE_TIMEOUT=timedelta(days=3))
+    assert "IDLE_TIMEOUT (3 days). " in problem(IDLE_TIMEOUT=timedelta(days=3))
+    assert "ABSOLUTE_TIMEOUT (1 minute) must" in problem(ABSOLUTE_TIMEOUT=60)
+    assert "IDLE_TIMEOUT (30 minutes, the default). " in problem(ABSOLUTE_TIMEOUT=60)
+
+
+@pytest.mark.parametrize("wrong", ["1h", 10, 59.9, 0, True, timedelta(seconds=59)])
+def test_a_rotation_is_a_duration_of_a_minute_at_least(wrong: Any) -> None:
+    assert problem(ROTATE_EVERY=wrong) == (
+        "SESSIONKIT_ROTATE_EVERY must be a duration of at least a minute: seconds, or timedelta(hours=1); or None, "
+        f"not {wrong!r}."
+    )
 
 
 @pytest.mark.requirement("TO-05", "TO-10")
@@ -151,7 +166,7 @@ def test_no_browser_keeps_a_cookie_for_more_than_400_days() -> None:
 
 
 def test_last_seen_is_written_at_least_ten_times_in_an_idle_timeout() -> None:
-    assert "at most a tenth of SESSIONKIT_IDLE_TIMEOUT (600 s)" in problem(IDLE_TIMEOUT=600, TOUCH_INTERVAL=60.1)
+    assert "at most a tenth of SESSIONKIT_IDLE_TIMEOUT (10 minutes)" in problem(IDLE_TIMEOUT=600, TOUCH_INTERVAL=60.1)
     assert read(IDLE_TIMEOUT=600, TOUCH_INTERVAL=60)[1] == []
 
 
@@ -249,7 +264,7 @@ def test_a_token_travels_by_cookie_by_header_or_by_both(carrier: Any) -> None:
 
 @pytest.mark.parametrize("name", ["X-Session-Token", "Session", "s", "Shop-Session-2", "X" * 64, "X-Cookie", "Token"])
 def test_a_header_of_ones_own_is_taken(name: str) -> None:
-    settings, problems = read(HEADER_NAME=name)
+    settings, problems = read(HEADER_NAME=name, TRANSPORT="header")
 
     assert problems == []
     assert settings.header_name == name
@@ -274,7 +289,12 @@ def test_a_header_of_ones_own_is_taken(name: str) -> None:
     ],
 )
 def test_what_is_no_name_of_a_header_is_refused(name: Any) -> None:
-    assert problem(HEADER_NAME=name).startswith("SESSIONKIT_HEADER_NAME must be the name of a header that has no other")
+    shown = repr(name) if len(repr(name)) <= 40 else "a str"
+
+    assert problem(HEADER_NAME=name, TRANSPORT="both") == (
+        "SESSIONKIT_HEADER_NAME must be the name of a header: a letter, then letters, digits and hyphens, up to 64, "
+        f'such as "X-Session-Token", not {shown}.'
+    )
 
 
 TAKEN = """
@@ -290,4 +310,15 @@ X-Requested-With X-XSRF-Token
 
 @pytest.mark.parametrize("name", re.findall(r"\S+", TAKEN))
 def test_a_header_that_means_something_else_is_refused(name: str) -> None:
-    assert "must be the name of a header that has no other meaning" in problem(HEADER_NAME=name)
+    assert problem(HEADER_NAME=name, TRANSPORT="header") == (
+        f"SESSIONKIT_HEADER_NAME must be a name of your own: {name!r} means something else to browsers, proxies, Flask "
+        'or its extensions. Use one such as "X-Session-Token".'
+    )
+
+
+@pytest.mark.parametrize("name", ["X_Token", "Authorization", 7])
+def test_a_header_that_no_token_travels_in_is_not_judged(name: Any) -> None:
+    settings, problems = read(HEADER_NAME=name)
+
+    assert problems == []
+    assert settings.header_name == "X-Session-Token"

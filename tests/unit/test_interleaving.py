@@ -240,6 +240,7 @@ def test_a_pause_tells_that_the_other_thread_ended_without_it(store):
 @pytest.mark.usefixtures("impatience")
 def test_a_pause_tells_that_the_other_thread_still_runs(store):
     gap, end = store.pause_before("replace"), threading.Event()
+    in_thread(len, "a thread that is done").result()
     running = in_thread(end.wait, 5)
 
     assert "The other thread still runs. Calls" in str(missed(gap))

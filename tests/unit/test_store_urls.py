@@ -106,6 +106,23 @@ def test_an_unknown_scheme_is_told_the_known_and_the_nearest() -> None:
     assert "'postgres://host/db'" in said
     assert "Did you mean 'postgresql:'?" in said
     assert "memory:, file:, sqlite:" in said
+    assert said.endswith("redis+cluster:, cookie:.")
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "meant"),
+    [
+        ("redis//localhost", "redis", "redis://localhost"),
+        ("redis//localhost:6379/0", "redis", "redis://localhost:6379/0"),
+        ("redis//ann:s3cret@localhost", "redis", "redis://***@localhost"),
+        ("redis//localhost?password=s3cret", "redis", "redis://localhost"),
+        ("redis+sentinel//a,b/main", "redis+sentinel", "redis+sentinel://a,b/main"),
+        ("SQLite///shop.db", "SQLite", "SQLite:///shop.db"),
+        ("file///srv/sessions", "file", "file:///srv/sessions"),
+    ],
+)
+def test_a_colon_that_is_missing_is_told_and_no_password(url: str, scheme: str, meant: str) -> None:
+    assert refused(url) == f"SESSIONKIT_STORE lacks the colon after {scheme!r}. Write it as in {meant!r}."
 
 
 def test_a_bare_path_is_told_how_it_is_written() -> None:
@@ -193,6 +210,10 @@ def test_no_driver_is_imported_before_its_store_is_made() -> None:
         "mysql:s3cret",
         "s3cret",
         "s3cret@host",
+        "redis//ann:s3cret@host",
+        "redis//ann:s3/cret@host",
+        "redis//host:s3cret",
+        "s3cret//host",
         "ann:s3cret",
         "ann:s3cret@host",
         "memory:ann:s3cret@host",
