@@ -104,7 +104,7 @@ FLOORS = {
 #: These know HTTP; all others are told what they need of it.
 KNOW_FLASK = {"session", "auth", "cookie_policy", "interface", "responses", "checkup", "cli", "extension"}
 KNOW_FLASK |= {"devices.listing", "devices.views"}
-KNOW_WERKZEUG = {"transport", "auth", "responses", "checkup", "extension"}
+KNOW_WERKZEUG = {"transport", "auth", "responses", "checkup", "extension", "devices.views"}
 
 #: A store in several files.
 SQL = {name for name in FLOORS if name.startswith("stores.sql")}

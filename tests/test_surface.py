@@ -103,6 +103,7 @@ DeviceList(object)
 ListedDevice(object)
 Moment(object)
 device_list(blueprint: str | None = None) -> DeviceList
+device_name(user_agent: str, *, blueprint: str | None = None) -> str
 devices_blueprint(name: str = 'devices', *, url_prefix: str | None = '/devices', page: str | None = None, texts: Mapping[str, object] | None = None) -> Blueprint
 """  # noqa: E501  # a signature is one line
 

@@ -62,7 +62,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "not_ended": "That device is not signed in any more. Nothing was done.",
     "refused_title": "Nothing was done",
     "refused_elsewhere": "The request came from another site, so it was not carried out.",
-    "refused_stale": "The page that you sent had grown old, so it was not carried out. Please open the list again.",
+    "refused_stale": "This page was open for too long. Please open the list again.",
     "again": "Open the list of devices",
 }
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
-from flask import Blueprint, Response, current_app, flash, jsonify, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    has_request_context,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import BuildError
 
 from ..auth import current_lineage, current_session, current_user_id, login_required, passive
 from ..errors import ConfigError, SessionKitError, StoreError
 from ..sealing import mac_key
 from ..secret_keys import secrets_of
+from .agents import agent_of
 from .listing import DeviceList, kit, site
 from .proof import PURPOSE, comes_from_elsewhere, is_made_for, made_for
 from .texts import Texts
+
+_log = logging.getLogger("flask_sessionkit")
 
 #: The field of a form that shows that it is of this session.
 _FIELD = "devices_proof"
@@ -56,6 +73,7 @@ def devices_blueprint(
     :raises ConfigError: there is no text of that name, or one cannot be filled in.
     """
     blueprint = _Devices(name, url_prefix=url_prefix, page=page, texts=Texts(texts))
+    blueprint.before_request(_find_page)
     blueprint.before_request(_refuse_foreign_forms)
     blueprint.after_request(_keep_out_of_frames)
     blueprint.add_url_rule("/", "index", _index)
@@ -82,6 +100,19 @@ def device_list(blueprint: str | None = None) -> DeviceList:
     )
 
 
+def device_name(user_agent: str, *, blueprint: str | None = None) -> str:
+    """Return what a device says of itself in words, such as "Firefox on Linux", for a page about somebody else.
+
+    In the words of a page of devices, whose ``texts`` may be another language's.
+
+    :param user_agent: as :class:`~flask_sessionkit.SessionInfo` has it; of one that says nothing known an "Unknown
+        device" is made.
+    :param blueprint: as for :func:`device_list`.
+    :raises ConfigError: there is no such blueprint.
+    """
+    return _registered(blueprint)[1].texts.device(agent_of(user_agent))
+
+
 @login_required
 def _index() -> ResponseReturnValue:
     return render_template("flask_sessionkit/devices.html", devices=device_list())
@@ -90,6 +121,8 @@ def _index() -> ResponseReturnValue:
 @login_required
 def _end() -> ResponseReturnValue:
     handle = request.form.get("handle")
+    if handle is None:
+        _log.warning("A form for %s has no field 'handle'. Give it ListedDevice.handle there.", request.endpoint)
     row = next((row for row in device_list() if row.handle == handle), None)
     if row is not None and row.is_current:
         return _end_here()
@@ -148,6 +181,23 @@ def _back(text: str, *, category: str = "message", **values: object) -> Response
     return redirect(url_for(blueprint.page or ".index"), 303)
 
 
+def _find_page() -> None:
+    """Find the page to come back to, before anything is ended.
+
+    :raises ConfigError: there is none.
+    """
+    page = _registered()[1].page
+    if page is None:
+        return
+    try:
+        url_for(page)
+    except BuildError as error:
+        raise ConfigError(
+            f"devices_blueprint(page={page!r}) has no address in this application. Name an endpoint that url_for() "
+            "finds and that needs no values, or leave page out."
+        ) from error
+
+
 def _refuse_foreign_forms() -> ResponseReturnValue | None:
     if request.method != "POST":
         return None
@@ -158,6 +208,8 @@ def _refuse_foreign_forms() -> ResponseReturnValue | None:
     # Who is signed in no more is sent to the login, and nothing is done either.
     if lineage is None or is_made_for(lineage, request.form.get(_FIELD, ""), _keys()):
         return None
+    if _FIELD not in request.form:
+        _log.warning("A form for %s has no field %r. Give it DeviceList.proof there.", request.endpoint, _FIELD)
     return _refused("refused_stale")
 
 
@@ -176,7 +228,8 @@ def _registered(name: str | None = None) -> tuple[str, _Devices]:
 
     :raises ConfigError: there is none.
     """
-    wanted = [name] if name is not None else [request.blueprint, *current_app.blueprints]
+    here = request.blueprint if has_request_context() else None
+    wanted = [name] if name is not None else [here, *current_app.blueprints]
     for one in wanted:
         found = current_app.blueprints.get(one or "")
         if isinstance(found, _Devices):

@@ -132,8 +132,42 @@ def test_a_form_without_its_proof_is_refused(
     if proof is not None:
         form.fields["devices_proof"] = proof
 
-    assert_refused(send(here, form), "had grown old")
+    assert_refused(send(here, form), "was open for too long")
     assert user_of(here) == user_of(there) == "ann"
+
+
+@pytest.mark.parametrize(("button", "endpoint"), [(END, "devices.end"), (OTHERS, "devices.end_others")])
+def test_a_form_that_its_page_gave_no_proof_is_told_to_the_developer(
+    here: FlaskClient, there: FlaskClient, caplog: pytest.LogCaptureFixture, button: str, endpoint: str
+) -> None:
+    form = open_list(here).form(button)
+    send(here, form, devices_proof="x")
+    assert caplog.messages == []
+    form.fields.pop("devices_proof")
+    send(here, form)
+
+    assert [(one.name, one.levelname, one.getMessage()) for one in caplog.records] == [
+        (
+            "flask_sessionkit",
+            "WARNING",
+            f"A form for {endpoint} has no field 'devices_proof'. Give it DeviceList.proof there.",
+        )
+    ]
+
+
+def test_a_form_without_a_handle_ends_nothing_and_is_told_to_the_developer(
+    here: FlaskClient, there: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    form = open_list(here).form(END)
+    send(here, form, handle="x")
+    assert caplog.messages == []
+    form.fields.pop("handle")
+
+    assert send(here, form).status_code == 303
+    assert user_of(here) == user_of(there) == "ann"
+    assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
+        ("WARNING", "A form for devices.end has no field 'handle'. Give it ListedDevice.handle there.")
+    ]
 
 
 def flipped(text: str) -> str:
@@ -168,7 +202,7 @@ def test_a_proof_that_is_not_of_this_session_is_refused(
     form = open_list(here).form(OTHERS)
     answer = send(here, form, devices_proof=proof(plain, here, form))
 
-    assert_refused(answer, "had grown old")
+    assert_refused(answer, "was open for too long")
     assert user_of(here) == user_of(there) == "ann"
 
 
@@ -190,7 +224,7 @@ def test_a_proof_under_a_secret_that_is_gone_is_refused(plain: DevicesSite, here
     here.post("/renew")
     plain.app.config.update(SECRET_KEY_FALLBACKS=None)
 
-    assert_refused(send(here, form), "had grown old")
+    assert_refused(send(here, form), "was open for too long")
     assert user_of(here) == "ann"
 
 

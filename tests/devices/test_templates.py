@@ -144,6 +144,24 @@ def test_the_list_stands_in_a_page_of_ones_own(clock: FrozenClock) -> None:
     assert user_of(there) is None
 
 
+@pytest.mark.parametrize("page", ["nope", ".nope", "static"])
+def test_a_page_of_ones_own_that_is_none_is_told_before_anything_is_ended(clock: FrozenClock, page: str) -> None:
+    site = make(clock, devices_blueprint(page=page))
+
+    @site.app.get("/account")
+    @login_required
+    def account() -> str:
+        return render_template_string(OWN_PAGE, devices=device_list())
+
+    here, there = site.browser(), site.browser("ann", CHROME)
+    form = open_list(here, "/account").form("Sign out all other devices")
+    for fault in (lambda: here.get("/devices/"), lambda: send(here, form)):
+        with pytest.raises(ConfigError, match=rf"devices_blueprint\(page='{page}'\) has no address"):
+            fault()
+
+    assert user_of(here) == user_of(there) == "ann"
+
+
 @pytest.mark.parametrize(
     ("name", "prefix", "outer", "path"),
     [

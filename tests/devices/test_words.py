@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from devices_site import CHROME, FIREFOX
+from devices_site import CHROME, FIREFOX, DevicesSite
 from markupsafe import Markup
 
 from flask_sessionkit import ConfigError
-from flask_sessionkit.devices import devices_blueprint
+from flask_sessionkit.devices import device_name, devices_blueprint
 from flask_sessionkit.devices.agents import agent_of
 from flask_sessionkit.devices.texts import DEFAULTS, Texts
 
@@ -196,3 +196,16 @@ def test_all_faults_are_told_together() -> None:
 
 def test_every_default_is_a_text_that_could_be_given() -> None:
     assert Texts(DEFAULTS).plain("title") == "Your devices"
+
+
+def test_other_pages_name_a_device_in_the_same_words(plain: DevicesSite) -> None:
+    plain.app.register_blueprint(
+        devices_blueprint("geraete", url_prefix="/g", texts={"device": "%(program)s auf %(system)s"})
+    )
+
+    with plain.app.app_context():
+        assert device_name(FIREFOX) == "Firefox on Windows"
+        assert device_name(FIREFOX, blueprint="geraete") == "Firefox auf Windows"
+        assert device_name("") == "Unknown device"
+        with pytest.raises(ConfigError, match="no page of devices named 'nowhere'"):
+            device_name(FIREFOX, blueprint="nowhere")

@@ -37,7 +37,7 @@ from flask_sessionkit import (
     session_regenerated,
     store_failed,
 )
-from flask_sessionkit.devices import DeviceList, ListedDevice, Moment, device_list, devices_blueprint
+from flask_sessionkit.devices import DeviceList, ListedDevice, Moment, device_list, device_name, devices_blueprint
 from flask_sessionkit.record import Purged, Record, Version, Write
 from flask_sessionkit.stores.base import Capability, Judgement, Judges, Mark, Scans, Store, judged_clock
 from flask_sessionkit.stores.files import FileStore
@@ -225,6 +225,7 @@ signals = [session_conflict, session_created, session_refused, session_regenerat
 # The page of devices.
 
 assert_type(devices_blueprint(), Blueprint)
+assert_type(device_name("curl/8.5.0"), str)
 app.register_blueprint(devices_blueprint("sessions", url_prefix="/sessions", page="account", texts={"title": "Geräte"}))
 assert_type(device_list(), DeviceList)
 for row in device_list("sessions"):
