@@ -151,14 +151,17 @@ class SessionKit:
         current_session().outlive_credentials()
         return self.revoke_others(user, reason=why)
 
-    def revoke_others(self, user_id: str, *, reason: str = "revoked") -> int:
-        """End all of a user's sessions but the one of this request; return how many that were.
+    def revoke_others(self, user_id: str | int, *, reason: str = "revoked") -> int:
+        """End all of a user's sessions but the one of this request, which stays as it is; return how many that were.
+
+        Where the password changed, call ``revoke_user`` with ``keep_current``: this session's token may be known too.
 
         :param reason: see ``revoke``.
         :raises ValueError: it is another reason.
         :raises StoreError: the store cannot answer.
         """
-        return self._roster().revoke_user(user_id, spared=current_lineage(), reason=_given(reason))
+        user = as_user_id(user_id)
+        return self._roster().revoke_user(user, spared=current_lineage(), reason=_given(reason))
 
     def purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int:
         """Remove what has expired from the store; return how many records that were.

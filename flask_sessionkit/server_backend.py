@@ -90,7 +90,7 @@ class ServerBackend:
         """Store a session under a new token.
 
         :param seen_at: Unix seconds.
-        :param renewed_from: of no account here: to retire it is another step.
+        :param renewed_from: without effect here: to retire it is another step.
         :raises SessionTooLarge: nothing was stored.
         :raises StoreError: the store cannot answer.
         """

@@ -59,7 +59,7 @@ is_fresh(self, max_age: float | None = None) -> bool
 login_view -> str | None
 purge(self, *, batch: int = 1000, on_batch: Callable[[int], Any] | None = None) -> int
 revoke(self, handle: str | None, *, user_id: str | int | None = None, reason: str = 'revoked') -> int
-revoke_others(self, user_id: str, *, reason: str = 'revoked') -> int
+revoke_others(self, user_id: str | int, *, reason: str = 'revoked') -> int
 revoke_user(self, user_id: str | int, *, keep_current: bool = False, reason: str = 'revoked') -> int
 sessions_of(self, user_id: str | int) -> list[SessionInfo]
 store -> Store | None

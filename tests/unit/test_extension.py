@@ -66,7 +66,7 @@ def test_a_form_without_a_handle_ends_nothing() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, True, 1.5, b"1"])
-@pytest.mark.parametrize("call", ["sessions_of", "revoke_user"])
+@pytest.mark.parametrize("call", ["sessions_of", "revoke_user", "revoke_others"])
 def test_a_user_id_is_checked(call: str, wrong: Any) -> None:
     app, kit, store = an_app()
     with app.app_context(), pytest.raises(TypeError, match="A user id must be"):
