@@ -31,7 +31,10 @@ python_maximum_signature_line_length = 88
 nitpicky = True
 #: Names of other projects: without a network there is no inventory of theirs to look into.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(flask|werkzeug|markupsafe|blinker|sqlalchemy|datetime|collections|pathlib|typing|types|enum)\..*"),
+    (
+        r"py:.*",
+        r"(flask|click|werkzeug|markupsafe|blinker|sqlalchemy|datetime|collections|pathlib|typing|types|enum)\..*",
+    ),
     (r"py:.*", r"(Flask|timedelta|Path|Callable|Iterable|Mapping|Iterator|Any|Self|Counter|ResponseReturnValue)"),
     (r"py:.*", r"(URL|Table|MetaData)"),
     # Type variables and aliases, which Sphinx shows and does not describe.

@@ -88,7 +88,10 @@ def check(format_: str) -> None:
 @click.argument("user")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def list_(user: str, format_: str) -> None:
-    """List where a USER is signed in, the latest login first."""
+    """List where a USER is signed in, the latest login first.
+
+    USER is the id that login_user() was given, not a name or an address.
+    """
     with _told_in_one_line():
         rows = current_app.extensions["sessionkit"].sessions_of(_user_id(user))
     if format_ == "json":
@@ -99,31 +102,37 @@ def list_(user: str, format_: str) -> None:
     elif rows:
         click.echo("\n".join(table_of(rows)))
     else:
-        click.echo("Signed in nowhere.")
+        click.echo(f"Signed in nowhere: no session of the user id {user!r}.")
 
 
 # A handle may begin with a dash, and no option is that long.
 @sessions.command(context_settings={"ignore_unknown_options": True})
 @click.argument("handle", required=False)
-@click.option("--user", help="End all sessions of this user.")
+@click.option(
+    "--user", metavar="USER", help="End all sessions of this user; with HANDLE that one, if it is the user's."
+)
 @click.option("--all", "everybody", is_flag=True, help="End every session, also of those who are not signed in.")
 @click.option("--yes", is_flag=True, help="With --all: do not ask.")
 def revoke(handle: str | None, user: str | None, everybody: bool, yes: bool) -> None:
-    """End the session that a HANDLE of the list names, or all of a user's, or all."""
-    if (handle is not None) + (user is not None) + everybody != 1:
-        raise click.UsageError("Give one of HANDLE, --user and --all.")
+    """End the session that a HANDLE of the list names, or all of a user's, or all.
+
+    USER is the id that login_user() was given, not a name or an address.
+    """
+    if (handle is not None or user is not None) == everybody:
+        raise click.UsageError("Give HANDLE, --user or both, or else --all.")
     if handle is not None and not parts_of(handle)[0]:
         raise click.UsageError("This is no handle. Copy it from: flask sessions list USER.")
+    owner = None if user is None else _user_id(user)
     if everybody and not yes:
         click.confirm("End every session of this application?", abort=True)
     kit = current_app.extensions["sessionkit"]
     with _told_in_one_line():
         if everybody:
             ended = _site().roster(_app()).revoke_all(reason=Reason.ADMINISTRATOR)
-        elif user is not None:
-            ended = kit.revoke_user(_user_id(user), reason=Reason.ADMINISTRATOR.value)
+        elif handle is not None:
+            ended = kit.revoke(handle, user_id=owner, reason=Reason.ADMINISTRATOR.value)
         else:
-            ended = kit.revoke(handle, reason=Reason.ADMINISTRATOR.value)
+            ended = kit.revoke_user(owner, reason=Reason.ADMINISTRATOR.value)
     click.echo(f"{ended} ended.")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from click import ClickException
+
 
 class SessionKitError(Exception):
     """The base of every error that this library raises."""
 
 
-class ConfigError(SessionKitError, ValueError):
+class ConfigError(SessionKitError, ClickException, ValueError):
     """One or more settings that cannot work, each with its name, its fault and the mend."""
+
+    # Click's too, as Flask loads the application before it knows any command of ours, and lets Click tell only its own.
 
 
 class StoreError(SessionKitError):

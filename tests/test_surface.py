@@ -24,7 +24,7 @@ from flask_sessionkit.devices import DeviceList
 from flask_sessionkit.testing import SessionKitClient
 
 PACKAGE = """
-ConfigError(SessionKitError, ValueError)
+ConfigError(SessionKitError, ClickException, ValueError)
 Session(SessionMixin)
 SessionClosed(SessionKitError, RuntimeError)
 SessionConflict(SessionKitError, RuntimeError)

@@ -34,11 +34,12 @@ USER = "alice@example.com"
 
 
 class Office:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Any, **config: Any) -> None:
         self.store = store
         self.clock = FrozenClock(NOW)
         self.app = Flask("office")
         self.app.config.update(SECRET_KEY="x", TESTING=True)
+        self.app.config.update(config)
         self.kit = SessionKit(self.app, store=store, clock=self.clock)
 
     def run(self, *args: str) -> Result:
@@ -245,6 +246,20 @@ def test_in_a_pipe_there_are_counts_only(command: list[str], tmp_path: Path) -> 
     assert (done.stdout, done.stderr) == ("3 removed.\n", "")
 
 
+@pytest.mark.parametrize("args", [["purge"], ["generate-key"], ["check"], ["list", "alice"]], ids=str)
+def test_wrong_settings_are_told_without_a_traceback(args: list[str], tmp_path: Path) -> None:
+    """Flask cannot load the application, so that none of our commands is known."""
+    script = SCRIPT.format(url="foo:").replace("TESTING", "SESSIONKIT_MAX_SIZE=1, TESTING")
+    (tmp_path / "office.py").write_text(script)
+    command = [sys.executable, "-m", "flask", "--app", "office", "sessions", *args]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    first, second = done.stderr.splitlines()
+    assert first.startswith("Error: SESSIONKIT_MAX_SIZE must be a number of bytes, at least 1024, not 1.")
+    assert second.startswith("SESSIONKIT_STORE names no store that is known: 'foo:***'.")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_on_a_terminal_there_is_a_progress_bar(command: list[str], tmp_path: Path) -> None:
     import pty  # Windows has none
@@ -269,9 +284,8 @@ def test_on_a_terminal_there_is_a_progress_bar(command: list[str], tmp_path: Pat
 class Shop(Office):
     """An office whose sessions are made by requests."""
 
-    def __init__(self, store: Store, **config: Any) -> None:
-        super().__init__(store)
-        self.app.config.update(config)
+    def __init__(self, store: Any, **config: Any) -> None:
+        super().__init__(store, **config)
         self.app.add_url_rule("/in/<user>", "in", lambda user: login_user(user) or "in")
         self.app.add_url_rule("/cart", "cart", lambda: session.setdefault("cart", ["x" * 500]) and "cart")
         self.app.add_url_rule("/who", "who", lambda: f"{session.user_id} {session.ended_because}")  # type: ignore[attr-defined]
@@ -327,7 +341,7 @@ def test_list_can_be_read_by_programs(shop: Shop) -> None:
 
 
 def test_list_says_that_there_is_nothing_to_list(shop: Shop) -> None:
-    assert shop.run("list", USER).output == "Signed in nowhere.\n"
+    assert shop.run("list", USER).output == f"Signed in nowhere: no session of the user id {USER!r}.\n"
     assert shop.run("list", USER, "--format", "json").output == "[]\n"
 
 
@@ -421,7 +435,8 @@ def test_an_end_by_an_administrator_is_told_to_who_listens(shop: Shop) -> None:
     [
         [],
         ["--user", "alice", "--all"],
-        ["A" * 43, "--user", "alice"],
+        ["A" * 43, "--user", "alice", "--all"],
+        ["A" * 43, "--user", ""],
         ["A" * 43, "--all"],
         ["no handle"],
         ["--usr"],
@@ -436,6 +451,25 @@ def test_revoke_wants_exactly_one_thing_to_end(shop: Shop, args: list[str]) -> N
     assert done.exit_code == 2
     assert "Usage:" in done.output
     assert shop.told(browser) == "alice None"
+
+
+@pytest.mark.requirement("CL-04")
+def test_revoke_ends_a_session_only_if_it_is_that_users(shop: Shop) -> None:
+    alice, other, bob = shop.browse("/in/alice"), shop.browse("/in/alice"), shop.browse("/in/bob")
+    [handle] = handles(shop, "bob")
+
+    assert shop.run("revoke", handle, "--user", "alice").output == "0 ended.\n"
+    assert shop.told(bob) == "bob None"
+    assert shop.run("revoke", handle, "--user", "bob").output == "1 ended.\n"
+    assert shop.told(bob) == "None administrator"
+    assert {shop.told(browser) for browser in (alice, other)} == {"alice None"}
+
+
+@pytest.mark.parametrize("command", ["list", "revoke"])
+def test_the_help_says_what_names_a_user(command: str) -> None:
+    done = Shop(MemoryStore()).run(command, "--help")
+
+    assert "USER is the id that login_user() was given" in " ".join(done.output.split())
 
 
 @pytest.mark.parametrize("first", ["-", "--"])
@@ -535,9 +569,7 @@ def test_stats_judge_by_todays_limits(shop: Shop) -> None:
 @pytest.mark.requirement("CL-04")
 def test_a_session_whose_token_was_renewed_is_counted_and_ended_once(office: Office) -> None:
     """Its old tokens lead on for a while, or are remembered; none of them is a session."""
-    shop = Shop(office.store)
-    shop.app.config["SESSIONKIT_ROTATE_EVERY"] = 60
-    SessionKit(shop.app, store=office.store, clock=shop.clock)
+    shop = Shop(office.store, SESSIONKIT_ROTATE_EVERY=60)
     browser = shop.browse("/in/alice")
     olds = []
     for _ in range(3):
@@ -555,9 +587,8 @@ def test_a_session_whose_token_was_renewed_is_counted_and_ended_once(office: Off
 
 
 @pytest.mark.requirement("CL-04")
-def test_a_renewal_whose_answer_was_lost_does_not_outlive_an_end_of_all(shop: Shop) -> None:
-    shop.app.config["SESSIONKIT_ROTATE_EVERY"] = 60
-    SessionKit(shop.app, store=shop.store, clock=shop.clock)
+def test_a_renewal_whose_answer_was_lost_does_not_outlive_an_end_of_all(office: Office) -> None:
+    shop = Shop(office.store, SESSIONKIT_ROTATE_EVERY=60)
     browser, lost = shop.browse("/in/alice"), shop.app.test_client()
     lost.set_cookie("session", token_of(browser))
     shop.clock.tick(61)
@@ -641,9 +672,7 @@ class Booth(Shop):
     """A shop that keeps its sessions in browsers."""
 
     def __init__(self, known: Store | None) -> None:
-        super().__init__(MemoryStore())
-        self.app.config.update(SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=known)
-        SessionKit(self.app, clock=self.clock)
+        super().__init__(None, SESSIONKIT_STORE="cookie:", SESSIONKIT_REVOCATION_STORE=known)
 
 
 @pytest.mark.requirement("CL-04")

@@ -9,7 +9,7 @@ import pytest
 from flask_sessionkit import errors
 from flask_sessionkit.errors import SessionKitError
 
-ERRORS = [error for error in vars(errors).values() if isinstance(error, type)]
+ERRORS = [error for error in vars(errors).values() if isinstance(error, type) and error.__module__ == errors.__name__]
 
 
 @pytest.mark.parametrize("error", ERRORS)
