@@ -41,15 +41,21 @@ class LoginForm(FlaskForm):
 @blueprint.route("/login", methods=["GET", "POST"])
 @login_view
 def log_in() -> ResponseReturnValue:
-    """Sign in. What a stranger put into the cart is kept; the cookie is a new one and the old one is dead."""
+    """Sign in. What a stranger put into the cart is kept; the cookie is a new one and the old one is dead.
+
+    Who is signed in is asked for the password alone: with another name, somebody else would land on the page behind.
+    """
     everybody = people.of_shop()
     known = everybody.by_id(current_user_id())
-    form = LoginForm(name=known.name if known else None, remember=session.permanent)
+    form = LoginForm(remember=session.permanent)
+    if known:
+        del form.name
     if not form.validate_on_submit():
         return render_template("login.html", form=form, demo=_demo())
-    person = everybody.with_password(form.name.data, form.password.data)
+    person = everybody.with_password(known.name if known else form.name.data, form.password.data)
     if person is None:
-        form.form_errors.append("That name and that password do not belong together.")
+        fault = "That is not your password." if known else "That name and that password do not belong together."
+        form.form_errors.append(fault)
         return render_template("login.html", form=form, demo=_demo()), 401
     login_user(person.id, remember=form.remember.data, stamp=person.stamp)
     if session.permanent:  # it was before, and the box is empty now

@@ -10,6 +10,7 @@ from flask import Blueprint, abort, current_app, flash, redirect, render_templat
 from flask.typing import ResponseReturnValue
 
 from flask_sessionkit import current_user_id, fresh_login_required
+from flask_sessionkit.devices import device_name
 
 from . import people
 
@@ -45,7 +46,8 @@ def search() -> ResponseReturnValue:
 @administrators_only
 def show(user_id: str) -> ResponseReturnValue:
     """Show where one person is signed in."""
-    return render_template("administration_person.html", one=_person(user_id), sessions=_kit().sessions_of(user_id))
+    one, sessions = _person(user_id), _kit().sessions_of(user_id)
+    return render_template("administration_person.html", one=one, sessions=sessions, device_name=device_name)
 
 
 @blueprint.post("/<user_id>/end")

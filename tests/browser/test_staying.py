@@ -131,7 +131,7 @@ def test_two_tabs_agree(page: Page, context: BrowserContext, clock: FrozenClock)
 def test_who_logs_out_is_gone(page: Page, clock: FrozenClock) -> None:
     clock.tick(29 * MINUTES)
     look_again(page)
-    warning(page).get_by_role("button", name="Log out").click()
+    warning(page).get_by_role("button", name="Sign out").click()
     page.get_by_text("You have signed out.").wait_for()
 
     assert not is_signed_in(page)
@@ -144,6 +144,38 @@ def test_a_session_that_was_ended_elsewhere_tells_so(page: Page, app: Flask) -> 
         page.evaluate("dispatchEvent(new Event('focus'))")
 
     assert page.get_by_text("The administrator of this shop has ended this session.").is_visible()
+
+
+def tell_replaced(page: Page, times: int) -> None:
+    """Let the next questions of a page be answered as while another tab gets a new cookie."""
+    replaced = {"signed_in": False, "seconds_left": None, "ended_because": "replaced"}
+    page.route("**/time-left", lambda route: route.fulfill(json=replaced), times=times)
+
+
+def test_a_cookie_that_is_just_changed_is_asked_for_once_more(page: Page) -> None:
+    tell_replaced(page, 1)
+    look_again(page)
+    with page.expect_response("**/time-left"):
+        pass  # by itself, a second later
+
+    assert page.url.endswith("/account")
+
+
+def test_a_cookie_that_stays_replaced_leads_to_the_login(page: Page) -> None:
+    tell_replaced(page, 2)
+    look_again(page)
+    page.wait_for_url("**/login?next=%2Faccount")
+
+
+def test_on_a_narrow_screen_its_buttons_stand_one_below_the_other(page: Page, clock: FrozenClock) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    clock.tick(29 * MINUTES)
+    look_again(page)
+    warning(page).wait_for()
+    stay, leave = [warning(page).get_by_role("button", name=name).bounding_box() for name in ("Stay", "Sign out")]
+
+    assert (stay["x"], stay["width"]) == (leave["x"], leave["width"])
+    assert stay["y"] + stay["height"] < leave["y"]
 
 
 def test_where_the_day_is_over_it_offers_another_login(page: Page, clock: FrozenClock) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from devices_site import FIREFOX
 from flask import Flask
 from shop_visitor import PASSWORD, Visitor, shop
 
@@ -226,6 +227,28 @@ class TestPassword:
         }
 
 
+class TestOnceMore:
+    @pytest.fixture
+    def visitor(self, app: Flask) -> Visitor:
+        alice = Visitor(app)
+        alice.log_in()
+        return alice
+
+    def test_asks_for_the_password_of_who_is_signed_in_and_of_nobody_else(self, visitor: Visitor) -> None:
+        page = visitor.read("/login")
+        visitor.log_in("bob")
+
+        assert inputs(page) == {"": "username", "password": "current-password"}
+        assert "<button>Confirm</button>" in page
+        assert ">Alice</a>" in visitor.read("/")
+
+    def test_takes_no_other_password(self, visitor: Visitor) -> None:
+        answer = visitor.log_in("alice", "coffee-time")
+
+        assert answer.status_code == 401
+        assert "That is not your password." in answer.text
+
+
 class TestClosing:
     def test_asks_for_the_password_and_comes_back(self, visitor: Visitor, clock: FrozenClock) -> None:
         visitor.sign_up("carol")
@@ -317,6 +340,11 @@ class TestAdministration:
     def test_shows_what_was_searched_as_text(self, administrator: Visitor) -> None:
         assert "<script>x" not in administrator.read("/administration?name=%22%3E%3Cscript%3Ex")
 
+    def test_shows_the_device_in_words(self, administrator: Visitor, app: Flask) -> None:
+        Visitor(app, FIREFOX).log_in()
+
+        assert '<p class="name" id="device-1">Firefox on Windows</p>' in administrator.read("/administration/1")
+
     def test_shows_the_device_as_text(self, administrator: Visitor, app: Flask) -> None:
         Visitor(app, "<script>x").log_in()
 
@@ -406,4 +434,4 @@ def inputs(page: str) -> dict[str, str]:
     names = [dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in found]
     for one in names:
         assert one.get("aria-hidden") == "true" or f'<label for="{one["id"]}">' in page
-    return {one["name"]: one["autocomplete"] for one in names}
+    return {one.get("name", ""): one["autocomplete"] for one in names}

@@ -167,7 +167,7 @@ class TestLogin:
     def test_of_another_drops_the_cart_of_the_one_before(self, visitor: Visitor) -> None:
         visitor.log_in("alice")
         visitor.buy()
-        visitor.log_in("bob")
+        visitor.sign_up("carol")
 
         assert visitor.pieces == 0
 
