@@ -158,11 +158,17 @@ def fresh_login_required(max_age: Any = None) -> Any:
     """Let only a user in who typed the password a short while ago; others are sent where ``login_required`` sends.
 
     :param max_age: a duration or seconds; ``None`` for ``SESSIONKIT_FRESH_TIMEOUT``.
+    :raises TypeError: it is neither.
     :raises ValueError: the duration is not positive.
     """
     if callable(max_age):
         return fresh_login_required()(max_age)
     seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+    if isinstance(seconds, bool) or not isinstance(seconds, float | int | None):
+        raise TypeError(
+            f"max_age of fresh_login_required() must be seconds or a timedelta, not {type(max_age).__name__}. "
+            "Use timedelta(minutes=5)."
+        )
     if seconds is not None and not seconds > 0:
         raise ValueError(
             f"fresh_login_required() takes a positive duration, not {max_age!r}. Leave it out for the setting."

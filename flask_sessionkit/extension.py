@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import current_app, has_request_context
+from flask import Flask, current_app, has_request_context
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import current_lineage, current_session
@@ -28,7 +28,6 @@ from .store_urls import Site, make_store, store_of_client
 from .stores.base import Capability, Store
 
 if TYPE_CHECKING:
-    from flask import Flask
     from flask.typing import ResponseReturnValue
 
 Stamp = TypeVar("Stamp", bound=Callable[[str], str | None])
@@ -61,7 +60,12 @@ class SessionKit:
 
         :param clock: a source of time for this application.
         :raises ConfigError: settings that cannot work, all of them told at once; or the application has another one.
+        :raises TypeError: it is no application.
         """
+        if not isinstance(app, Flask):
+            raise TypeError(
+                f"app of SessionKit must be a Flask application, not {type(app).__name__}. Use SessionKit(Flask(...))."
+            )
         settings, problems = read_settings(app.config, app_name=app.name)
         if app.extensions.get("sessionkit", self) is not self:
             problems.append(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from flask import Flask
 from flask.testing import FlaskClient
 
 from ..auth import current_session, login_user, logout_user
@@ -16,7 +17,6 @@ from ..session import Session
 from ..transport import Header
 
 if TYPE_CHECKING:
-    from flask import Flask
     from flask.ctx import RequestContext
     from werkzeug.datastructures import Headers
     from werkzeug.test import TestResponse
@@ -185,7 +185,12 @@ def client_of(
     :param user_agent: what it says of itself in each request.
     :param address: where its requests come from.
     :param by_header: where ``SESSIONKIT_TRANSPORT`` is "both": its token travels in the header.
+    :raises TypeError: it is no application.
     """
+    if not isinstance(app, Flask):
+        raise TypeError(
+            f"app of client_of() must be a Flask application, not {type(app).__name__}. Use client_of(app)."
+        )
     given = app.test_client_class
     kind = given if given is not None and issubclass(given, SessionKitClient) else SessionKitClient
     return kind(app, app.response_class, user_agent=user_agent, address=address, by_header=by_header)

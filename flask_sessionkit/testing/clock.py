@@ -43,9 +43,14 @@ class FrozenClock:
 
         :param seconds: or a duration; less than zero sets ``now()`` back, as an administrator might, and leaves
             ``elapsed()``.
+        :raises TypeError: it is neither.
         """
         if isinstance(seconds, timedelta):
             seconds = seconds.total_seconds()
+        if not isinstance(seconds, float | int):
+            raise TypeError(
+                f"seconds of tick() must be a number or a timedelta, not {type(seconds).__name__}. Use tick(hours=1)."
+            )
         seconds += 60 * minutes + 3_600 * hours + 86_400 * days
         with self._lock:
             self._now += seconds

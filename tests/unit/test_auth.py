@@ -122,6 +122,17 @@ DECORATORS: list[Callable[[Any], Any]] = [
 ]
 
 
+@pytest.mark.parametrize("wrong", ["5", b"5", [5], True])
+def test_a_login_is_fresh_for_a_duration_or_seconds(wrong: Any) -> None:
+    with pytest.raises(TypeError) as raised:
+        fresh_login_required(wrong)
+
+    assert str(raised.value) == (
+        f"max_age of fresh_login_required() must be seconds or a timedelta, not {type(wrong).__name__}. "
+        "Use timedelta(minutes=5)."
+    )
+
+
 @pytest.mark.parametrize("decorator", DECORATORS)
 def test_a_decorated_view_keeps_its_name_and_its_words(decorator: Callable[[Any], Any]) -> None:
     def view(number: int) -> str:

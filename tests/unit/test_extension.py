@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask
+from flask import Flask, current_app
 
 from flask_sessionkit import ConfigError, SessionKit, SessionKitError, StoreError, extension
 from flask_sessionkit.stores.base import Capability
@@ -26,6 +26,24 @@ def an_app(store: Any = None) -> tuple[Flask, SessionKit, PausingStore]:
 
 def test_its_example_runs() -> None:
     assert doctest.testmod(extension).failed == 0
+
+
+@pytest.mark.parametrize("wrong", ["app", 7, Flask])
+def test_it_is_put_on_an_application(wrong: Any) -> None:
+    for put in (SessionKit, SessionKit().init_app):
+        with pytest.raises(TypeError) as raised:
+            put(wrong)
+        assert str(raised.value) == (
+            f"app of SessionKit must be a Flask application, not {type(wrong).__name__}. Use SessionKit(Flask(...))."
+        )
+
+
+def test_it_takes_an_application_behind_a_proxy() -> None:
+    app = Flask("unit")
+    with app.app_context():
+        kit = SessionKit(current_app)
+
+    assert app.extensions["sessionkit"] is kit
 
 
 @pytest.mark.parametrize("call", ["sessions_of", "revoke", "revoke_user", "revoke_others"])

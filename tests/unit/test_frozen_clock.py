@@ -76,3 +76,15 @@ def test_what_a_tick_is_given_is_added_up() -> None:
     clock.tick(timedelta(seconds=5), minutes=1, hours=2, days=3)
 
     assert clock.now() == clock.elapsed() == 5 + 60 + 7_200 + 259_200
+
+
+@pytest.mark.parametrize("wrong", ["1h", None, [60]])
+def test_what_is_no_time_is_told(wrong) -> None:
+    clock = FrozenClock()
+
+    with pytest.raises(TypeError) as raised:
+        clock.tick(wrong)
+    assert str(raised.value) == (
+        f"seconds of tick() must be a number or a timedelta, not {type(wrong).__name__}. Use tick(hours=1)."
+    )
+    assert clock.now() == 1_700_000_000.0

@@ -55,6 +55,16 @@ def devices_of(app: Shop, user: str) -> list[tuple[str, str]]:
 # Login.
 
 
+@pytest.mark.parametrize("wrong", [None, "shop", Flask])
+def test_a_client_is_of_an_application(wrong: Any) -> None:
+    with pytest.raises(TypeError) as raised:
+        client_of(wrong)
+
+    assert str(raised.value) == (
+        f"app of client_of() must be a Flask application, not {type(wrong).__name__}. Use client_of(app)."
+    )
+
+
 def test_a_login_signs_in(client: SessionKitClient) -> None:
     client.login("ann")
 
