@@ -813,12 +813,14 @@ def test_the_interface_answers_flasks_questions(app: Flask) -> None:
     assert answers == SimpleNamespace(name="session", path="/", end=None, sends=True, is_null=False, null=True)
 
 
-def test_an_interface_made_of_it_may_name_the_cookie_by_request(app: Flask, client: FlaskClient) -> None:
+def test_an_interface_made_of_it_may_name_the_cookie_by_request(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class ByPath(type(app.session_interface)):  # type: ignore[misc]  # of either kind
         def get_cookie_name(self, app: Flask) -> str:
             return "dynamic_" + request.path.strip("/")
 
-    app.session_interface.__class__ = ByPath
+    monkeypatch.setattr(app.session_interface, "__class__", ByPath)  # Flask's own is one for all applications
     ask(client, put(a=1), "/one")
 
     assert kept(client, path="/one") == {"a": 1}
