@@ -153,6 +153,11 @@ def is_tombstone(found: Found) -> bool:
     return found.contents is not None and found.contents.kind is Kind.TOMBSTONE
 
 
+def is_left(found: Found) -> bool:
+    """Return whether this is what a session left behind, which may lead to where it goes on."""
+    return found.contents is not None and found.contents.kind is not Kind.LIVE
+
+
 def tombstone(reason: Reason, found: Found, now: float, target: str | None = None) -> Contents:
     """Return what takes a session's place when it ends: why, and nothing else of it.
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import msgspec
 
-from .backends import TOMBSTONE_KEPT, Found, Update, is_tombstone, tombstone, too_large
+from .backends import TOMBSTONE_KEPT, Found, Update, is_left, is_tombstone, tombstone, too_large
 from .clock import settled, touch_is_due
 from .contents import Contents, Kind
 from .errors import StoreError
@@ -127,8 +127,8 @@ class ServerBackend:
         :raises StoreError: the store cannot answer.
         """
         attempts = 0
-        while _is_left(found) or attempts < _ATTEMPTS:
-            if _is_left(found):
+        while is_left(found) or attempts < _ATTEMPTS:
+            if is_left(found):
                 successor = self.successor(found, now=now)
                 if successor is None:
                     return Update(Outcome.CONFLICT, found) if is_tombstone(found) else Update(Outcome.GONE)
@@ -256,8 +256,3 @@ class ServerBackend:
             info=b"" if listed_user is None else info,
             version=secrets.token_bytes(8),
         )
-
-
-def _is_left(found: Found) -> bool:
-    """Return whether this is what a session left behind, which may lead to where it goes on."""
-    return found.contents is not None and found.contents.kind is not Kind.LIVE

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from . import signals
-from .backends import Backend, Found, Update, is_tombstone
+from .backends import Backend, Found, Update, is_left
 from .circumstances import Circumstances
 from .clock import Clock
 from .contents import Contents
@@ -15,7 +15,7 @@ from .errors import SessionConflict, SessionKitError, StoreError
 from .reasons import Reason
 from .record import Outcome
 from .retries import Retries
-from .rotation import LeadsOn, followed, is_alias
+from .rotation import LeadsOn, followed
 
 
 class Writes:
@@ -86,9 +86,9 @@ class Writes:
             if update.outcome is Outcome.OK:
                 return old
             current = update.found
-            while follows and current is not None and _is_left(current):
+            while follows and current is not None and is_left(current):
                 current = self._backend.successor(current, now=now)
-            if current is None or _is_left(current):
+            if current is None or is_left(current):
                 return None
             if current.contents is None:
                 # Another server sealed it with a secret that is not ours. It has to be dead all the same.
@@ -116,7 +116,7 @@ class Writes:
                 if update.outcome is Outcome.OK:
                     return old, new
                 current = update.found
-                if current is None or current.contents is None or _is_left(current):
+                if current is None or current.contents is None or is_left(current):
                     break
                 current = self.try_again_on(current)
                 if current is None or current.key != old.key:
@@ -159,7 +159,7 @@ class Writes:
         now = self._clock.now()
         with suppress(StoreError):
             left = self._backend.load_key(old.key, now=now)
-            if left is None or left.contents is None or _is_left(left):
+            if left is None or left.contents is None or is_left(left):
                 is_needed = left is not None and (left.contents is None or left.contents.target == new.key)
             else:
                 is_needed = self._backend.update(left, left.contents, now=now).outcome is not Outcome.OK
@@ -170,7 +170,3 @@ class Writes:
 def ended_meanwhile() -> SessionConflict:
     """Return the error of a change that found its session ended."""
     return SessionConflict("The session ended while it was being changed. Nothing was saved; begin again.")
-
-
-def _is_left(found: Found) -> bool:
-    return is_tombstone(found) or is_alias(found)
