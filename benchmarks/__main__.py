@@ -1,12 +1,16 @@
-"""Prints every table, one after the other; or one: ``python -m benchmarks NAME [options]``.
+"""Prints the tables: of one benchmark (``python -m benchmarks NAME [options]``), or of all, one after the other.
 
-What takes long is printed by its name only: ``purge``.
+Options without a name go to each of them: ``--quick``, ``--save FOLDER``.
 """
 
 import runpy
 import sys
 
-names = sys.argv[1:2] or ["whole_requests", "seal", "growth", "imports", "footprint", "trips"]
-del sys.argv[1:2]
+#: In the order of the documentation's page.
+ALL = ("requests", "wire", "throughput", "growth", "footprint", "imports", "seal", "purge", "trips")
+
+is_named = len(sys.argv) > 1 and not sys.argv[1].startswith("-")
+names = (sys.argv.pop(1),) if is_named else ALL
 for name in names:
+    print(f"\n== {name} ==\n", flush=True)
     runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)

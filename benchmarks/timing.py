@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from statistics import median, quantiles
 from typing import TypeVar
@@ -31,16 +32,25 @@ class Cost:
 
 
 def in_turns(subjects: Mapping[Name, Callable[[], object]], *, rounds: int, calls: int) -> dict[Name, list[Cost]]:
-    """Return each subject's cost in each round; who comes first moves on by one from round to round."""
-    costs: dict[Name, list[Cost]] = {name: [] for name in subjects}
-    turns = list(subjects.items())
+    """Return the cost of a call of each subject in each round."""
     gc.collect()
     gc.freeze()  # what was set up before is no part of any subject's garbage
-    for _ in range(rounds):
-        for name, call in turns:
-            costs[name].append(_cost(call, calls))
-        turns.append(turns.pop(0))
+    costs = by_rounds({name: partial(cost_of, call) for name, call in subjects.items()}, rounds=rounds, calls=calls)
     gc.unfreeze()
+    return costs
+
+
+def by_rounds(subjects: Mapping[Name, Callable[[int], Cost]], *, rounds: int, calls: int) -> dict[Name, list[Cost]]:
+    """Return each subject's cost in each round; who comes first moves on by one from round to round.
+
+    :param subjects: each makes a number of calls and tells what one of them cost.
+    """
+    costs: dict[Name, list[Cost]] = {name: [] for name in subjects}
+    turns = list(subjects.items())
+    for _ in range(rounds):
+        for name, cost in turns:
+            costs[name].append(cost(calls))
+        turns.append(turns.pop(0))
     return costs
 
 
@@ -71,7 +81,8 @@ def machine(*packages: str) -> str:
     )
 
 
-def _cost(call: Callable[[], object], calls: int) -> Cost:
+def cost_of(call: Callable[[], object], calls: int) -> Cost:
+    """Return what a call costs, of ``calls`` in a row."""
     call()  # brings its code and data back into the processor's caches
     cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     for _ in range(calls):
