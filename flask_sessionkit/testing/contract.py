@@ -153,6 +153,10 @@ class StoreContract:
                 stores[name] = make()
             return stores[name]
 
+    def teardown_method(self) -> None:
+        """Let go of the stores: pytest keeps each test's instance to the end of its run, and they their connections."""
+        self.__dict__.pop("_stores", None)
+
     def stored(self, record: Record) -> Record | None:
         """Return what lies under the record's key now, touching nothing."""
         return self.peer.load(record.key, now=NOW)

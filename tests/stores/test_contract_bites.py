@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import weakref
 from multiprocessing.managers import BaseManager
 
 import pytest
@@ -243,3 +244,17 @@ def test_a_test_without_its_hook_is_not_collected():
     assert Alone.test_a_store_that_can_not_answer_raises_store_error is None
     assert Shared.test_no_update_is_lost_between_processes is not None
     assert Shared.test_a_store_that_can_not_answer_raises_store_error is None
+
+
+def test_a_test_that_is_over_holds_no_store():
+    class Alone(StoreContract):
+        def make_store(self):
+            return MemoryStore()
+
+    contract = Alone()
+    store = weakref.ref(contract.store)
+    peer = weakref.ref(contract.peer)
+
+    contract.teardown_method()
+
+    assert (store(), peer()) == (None, None)
