@@ -5,21 +5,30 @@ Each figure is the CPU time of a process of its own, in turns with the others.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from operator import sub
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
-from .timing import machine
+from .tables import Cell, Report, Table, arguments
+
+#: Milliseconds, at most, of ours on top of Flask's.
+GOAL = 30
 
 _FLASK = "import flask"
 _OURS = "import flask, flask_sessionkit"
-_SQLALCHEMY = "import sqlalchemy"
+#: By the name of the store: its URL, and the driver that is there before the clock runs.
+_STORES = {
+    "files": ("file:", "sys"),
+    "SQLite": ("sqlite:///sessions.db", "sqlalchemy"),
+    "Redis": ("redis://127.0.0.1:6379/0", "redis"),
+}
 _APP = """
+import {driver}
 import flask, flask_sessionkit, time
 app = flask.Flask("shop")
 app.config.update(SECRET_KEY="7f3b0c59e1d24a68" * 4, SESSIONKIT_STORE={url!r})
@@ -27,32 +36,46 @@ before = time.process_time()
 flask_sessionkit.SessionKit(app)
 print(1000 * (time.process_time() - before))
 """
-_ON_FILES = _APP.format(url="file:")
-_ON_SQLITE = f"{_SQLALCHEMY}\n{_APP.format(url='sqlite:///sessions.db')}"
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=40)
-    rounds = parser.parse_args().rounds
-    print(machine("flask", "cryptography", "msgspec"))
-    print(f"{rounds} rounds of a process each; medians; CPU time in ms\n")
+    options = parser.parse_args()
+    rounds = 4 if options.quick else options.rounds
+    report = Report("imports", options.save, "flask", "cryptography", "msgspec", "sqlalchemy", "redis")
+    kits = {name: _APP.format(url=url, driver=driver) for name, (url, driver) in _STORES.items()}
     imports: dict[str, list[float]] = {_FLASK: [], _OURS: []}
-    kits: dict[str, list[float]] = {_ON_FILES: []} | ({_ON_SQLITE: []} if _runs(_SQLALCHEMY) else {})
+    inits: dict[str, list[float]] = {name: [] for name in kits}
     with TemporaryDirectory() as bytecode:
-        for program in (*imports, *kits):
+        for program in (*imports, *kits.values()):
             _run(program, bytecode)  # leaves everything compiled, as an installation does
         for turn in range(rounds):
             for program in (_FLASK, _OURS) if turn % 2 else (_OURS, _FLASK):
                 imports[program].append(_run(program, bytecode)[0])
-            for program, told in kits.items():
-                told.append(float(_run(program, bytecode)[1]))
-    print(f"  {median(imports[_FLASK]):7.1f}  a process that imports flask")
-    print(f"  {median(map(sub, imports[_OURS], imports[_FLASK])):+7.1f}  import flask_sessionkit as well")
-    print(f"  {median(kits[_ON_FILES]):7.1f}  SessionKit(app) on files, the first in a process")
-    if _ON_SQLITE in kits:
-        print(f"  {median(kits[_ON_SQLITE]):7.1f}  SessionKit(app) on SQLite, the same, after import sqlalchemy")
+            for name, program in kits.items():
+                inits[name].append(float(_run(program, bytecode)[1]))
+    ours = list(map(sub, imports[_OURS], imports[_FLASK]))
+    report.add(
+        Table(
+            "imports",
+            "CPU ms of a start",
+            ("ms", "middle half", "goal"),
+            [
+                ("a process that imports flask", *_told(imports[_FLASK]), None),
+                ("import flask_sessionkit on top", *_told(ours), f"at most {GOAL}"),
+                *((f"SessionKit(app) on {name}", *_told(took), None) for name, took in inits.items()),
+            ],
+            f"Medians of {rounds} processes each. A SessionKit(app) is the first of its process, after the import of "
+            "its store's driver; it connects to nothing.",
+        )
+    )
+
+
+def _told(figures: Sequence[float]) -> tuple[Cell, Cell]:
+    low, _, high = quantiles(figures, n=4)
+    return median(figures), f"{low:.1f}-{high:.1f}"
 
 
 def _run(program: str, bytecode: str) -> tuple[float, str]:
@@ -63,10 +86,6 @@ def _run(program: str, bytecode: str) -> tuple[float, str]:
     done = subprocess.run([sys.executable, "-c", program], check=True, env=environment, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), done.stdout
-
-
-def _runs(program: str) -> bool:
-    return subprocess.run([sys.executable, "-c", program], stderr=subprocess.DEVNULL).returncode == 0
 
 
 if __name__ == "__main__":
