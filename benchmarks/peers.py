@@ -1,12 +1,11 @@
-"""The same four views on our sessions and on those of our peers, each ready to be called as a server would."""
+"""Our sessions and those of our peers, each as an application that a visitor calls as a server would."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from http.cookies import SimpleCookie
-from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import flask
 from cachelib import FileSystemCache, SimpleCache
@@ -15,130 +14,14 @@ from flask.sessions import SessionInterface, SessionMixin
 
 from flask_sessionkit import SessionKit
 
-Environ: TypeAlias = dict[str, Any]
-Application: TypeAlias = Callable[..., Any]
-Data: TypeAlias = MutableMapping[str, Any]
+from .views import TYPICAL as TYPICAL
+from .views import VIEWS, Data, View
+from .visitor import Application
+from .visitor import Subject as Subject
 
 SECRET = "kept for benchmarks only: 7f3b0c59e1d24a68"
 #: More than a run makes. What counts is the request, not the throwing away of sessions, which peers do at 300 or 500.
 MANY = 1_000_000
-
-#: A session of somebody who is signed in (Flask-Login's names), about 300 bytes.
-TYPICAL = {
-    "_user_id": "4711",
-    "_fresh": True,
-    "_id": "7c1b" * 32,
-    "csrf_token": "9e2f0a6d4b8c1357" * 2 + "deadbeef",
-    "cart": [{"article": 1138, "pieces": 2}, {"article": 94, "pieces": 1}],
-    "counter": 0,
-}
-
-
-def ignore(session: Data) -> str:
-    """Do not look at the session."""
-    return "ok"
-
-
-def read(session: Data) -> str:
-    """Look at one value."""
-    return str(session["counter"])
-
-
-def change(session: Data) -> str:
-    """Change one value."""
-    session["counter"] += 1
-    return "ok"
-
-
-def begin(session: Data) -> str:
-    """Sign in and fill a session."""
-    session.update(TYPICAL)
-    return "ok"
-
-
-VIEWS = (ignore, read, change, begin)
-
-
-class Subject:
-    """An application under test, and one visitor of it whose cookies are carried by hand."""
-
-    def __init__(self, app: Application, *, cookie: str | None = None, on_server: bool = True) -> None:
-        self._app = app
-        self._cookie = cookie
-        self._on_server = on_server
-        self._changes = 0
-
-    def sign_in(self) -> Subject:
-        """Begin a session and keep its cookie; see that it is kept and changed as it should be."""
-        _, headers, _ = self._answer("begin")
-        jar = SimpleCookie[str]()
-        for name, value in headers:
-            if name.lower() == "set-cookie":
-                jar.load(value)
-        self._cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())
-        self.call("change")()
-        self.check()
-        return self
-
-    def check(self) -> None:
-        """See that no change was lost; one that only our cookie could tell is gone, as it is never carried on."""
-        status, _, body = self._answer("read")
-        count = self._changes if self._on_server else 0
-        if (status, body) != ("200 OK", str(count).encode()):
-            raise AssertionError(f"{self._app} answered {status} {body!r} after {count} changes.")
-
-    def call(self, view: str) -> Callable[[], None]:
-        """Return what makes one request, and as little as can be besides."""
-        app, environ = self._app, self._environ(view)
-
-        def start(status: str, headers: object, exc_info: object = None) -> None:
-            if status != "200 OK":
-                raise AssertionError(f"{app} answered {status}.")
-
-        def request() -> None:
-            answer = app(environ.copy(), start)
-            for _ in answer:
-                pass
-            answer.close()
-
-        def change() -> None:
-            self._changes += 1
-            request()
-
-        return change if view == "change" else request
-
-    def _answer(self, view: str) -> tuple[str, list[tuple[str, str]], bytes]:
-        told: list[Any] = []
-        answer = self._app(self._environ(view), lambda *args: told.extend(args))
-        body = b"".join(answer)
-        answer.close()
-        return told[0], told[1], body
-
-    def _environ(self, view: str) -> Environ:
-        environ: Environ = {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": f"/{view}",
-            "QUERY_STRING": "",
-            "SERVER_NAME": "shop.example",
-            "SERVER_PORT": "443",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "192.0.2.7",
-            "HTTP_HOST": "shop.example",
-            "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-            "HTTP_ACCEPT": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-            "HTTP_ACCEPT_LANGUAGE": "en-US,en;q=0.5",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https",
-            "wsgi.input": BytesIO(),
-            "wsgi.errors": BytesIO(),
-            "wsgi.multithread": False,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
-        if self._cookie and view != "begin":
-            environ["HTTP_COOKIE"] = self._cookie
-        return environ
 
 
 def cookies(folder: Path) -> dict[str, Callable[[str], str]]:
@@ -304,12 +187,12 @@ def _flask_session(refresh: bool, app: Flask | None = None, **config: object) ->
 def _flask(**config: object) -> Flask:
     app = Flask("benchmark")
     app.config.update(config)
-    for view in VIEWS:
-        app.add_url_rule(f"/{view.__name__}", view.__name__, _flask_view(view))
+    for name, view in VIEWS.items():
+        app.add_url_rule(f"/{name}", name, _flask_view(view))
     return app
 
 
-def _flask_view(view: Callable[[Data], str]) -> Callable[[], str]:
+def _flask_view(view: View) -> Callable[[], str]:
     return lambda: view(flask.session)
 
 
@@ -327,7 +210,7 @@ def bare_django(folder: Path) -> Subject:
         SECRET_KEY=SECRET,
         ALLOWED_HOSTS=["*"],
         DEBUG_PROPAGATE_EXCEPTIONS=True,
-        ROOT_URLCONF=tuple(path(view.__name__, _django_view(view)) for view in VIEWS),
+        ROOT_URLCONF=tuple(path(name, _django_view(view)) for name, view in VIEWS.items()),
         INSTALLED_APPS=["django.contrib.sessions"],
         SESSION_FILE_PATH=str(folder),
         CACHES={
@@ -367,7 +250,7 @@ def _django(middleware: list[str]) -> Application:
     return WSGIHandler()
 
 
-def _django_view(view: Callable[[Data], str]) -> Callable[[Any], Any]:
+def _django_view(view: View) -> Callable[[Any], Any]:
     from django.http import HttpResponse
 
     return lambda request: HttpResponse(view(getattr(request, "session", {})))
