@@ -1,1 +1,1 @@
-"""What sessions cost. Run by hand: ``python -m benchmarks.whole_requests``, ``.growth``, ``.imports``; never a test."""
+"""What sessions cost. Run by hand: ``python -m benchmarks NAME``, or without a name for all of it; never a test."""

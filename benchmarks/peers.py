@@ -15,8 +15,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from flask_sessionkit import SessionKit
 
 from .views import TYPICAL as TYPICAL
-from .views import VIEWS, Data, View
-from .visitor import Application
+from .views import VIEWS, Data, View, someone
 from .visitor import Subject as Subject
 
 SECRET = "kept for benchmarks only: 7f3b0c59e1d24a68"
@@ -59,9 +58,6 @@ def cookies(folder: Path) -> dict[str, Callable[[str], str]]:
     }
 
 
-# Flask
-
-
 def bare_flask() -> Subject:
     """Flask with nothing for a session: one object for all requests that is neither opened nor saved."""
     app = _flask()
@@ -76,19 +72,44 @@ def flask_without_secret() -> Subject:
 
 def signed_cookie() -> Subject:
     """Flask's own sessions."""
-    return Subject(_flask(SECRET_KEY=SECRET), on_server=False).sign_in()
+    return Subject(_flask(SECRET_KEY=SECRET), on_server=False)
 
 
 def sessionkit(url: str) -> Subject:
-    """Return ours, with settings as they are by default."""
+    """Return ours, with settings as they are by default, and a visitor who is signed in."""
     return Subject(sessionkit_app(url)).sign_in()
+
+
+def sessionkit_on(url: str) -> Subject:
+    """Return ours, with settings as they are by default."""
+    return Subject(sessionkit_app(url))
 
 
 def sessionkit_cookie(revocations: str | None) -> Subject:
     """Return ours in the browser; its user is looked up in a revocation store, if there is one."""
-    app = _flask(SECRET_KEY=SECRET, **_in_cookies(revocations))
+    app = _sessionkit(**_in_cookies(revocations))
+    return Subject(app, on_server=False, ends=revocations is not None)
+
+
+def sessionkit_app(url: str) -> Flask:
+    """Return an application with our sessions."""
+    return _sessionkit(SESSIONKIT_STORE=url, SESSIONKIT_APP_ID="benchmark")
+
+
+def _sessionkit(**config: object) -> Flask:
+    from flask_sessionkit import login_user, logout_user
+
+    def login(session: Data) -> str:
+        login_user(someone())
+        return "ok"
+
+    def logout(session: Data) -> str:
+        logout_user()
+        return "ok"
+
+    app = _flask(login, logout, SECRET_KEY=SECRET, **config)
     SessionKit(app)
-    return Subject(app, on_server=False).sign_in()
+    return app
 
 
 def _in_cookies(revocations: str | None) -> dict[str, object]:
@@ -99,41 +120,16 @@ def _in_cookies(revocations: str | None) -> dict[str, object]:
     }
 
 
-def sessionkit_app(url: str) -> Flask:
-    """Return an application with our sessions."""
-    app = _flask(SECRET_KEY=SECRET, SESSIONKIT_STORE=url, SESSIONKIT_APP_ID="benchmark")
-    SessionKit(app)
-    return app
+def flask_session_on(kind: str, url: str, folder: Path, *, refresh: bool = True) -> Subject:
+    """Return Flask-Session where ``SESSIONKIT_STORE`` would have ours: redis, memcached, sql, files or memory.
 
+    A SQLite file has to be another than ours.
 
-def flask_session_memory(*, refresh: bool) -> Subject:
-    """Flask-Session on ``cachelib.SimpleCache``."""
-    return _flask_session(refresh, SESSION_TYPE="cachelib", SESSION_CACHELIB=SimpleCache(threshold=MANY))
-
-
-def flask_session_files(folder: Path, *, refresh: bool) -> Subject:
-    """Flask-Session on ``cachelib.FileSystemCache``; without a threshold it counts nothing, which is its fastest."""
-    cache = FileSystemCache(str(folder), threshold=0)
-    return _flask_session(refresh, SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
-
-
-def flask_session_sqlite(file: Path, *, refresh: bool) -> Subject:
-    """Flask-Session on SQLAlchemy."""
-    from flask_sqlalchemy import SQLAlchemy
-    from sqlalchemy import event
-
-    app = _flask(SECRET_KEY=SECRET, SQLALCHEMY_DATABASE_URI=f"sqlite:///{file}")
-    db = SQLAlchemy(app)
-    with app.app_context():
-        event.listen(db.engine, "connect", lambda connection, _: connection.executescript(_SQLITE))
-    return _flask_session(refresh, app, SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=db)
-
-
-def flask_session_on(kind: str, url: str, folder: Path) -> Subject:
-    """Return Flask-Session, signed out, where ``SESSIONKIT_STORE`` would have ours: redis, memcached, sql or files."""
+    :param refresh: Flask's ``SESSION_REFRESH_EACH_REQUEST``; by default Flask-Session writes at every request.
+    """
     from flask_session import Session
 
-    app = _flask(SECRET_KEY=SECRET)
+    app = _flask(_login_to_flask_session, SECRET_KEY=SECRET, SESSION_REFRESH_EACH_REQUEST=refresh)
     if kind == "redis":
         import redis
 
@@ -143,19 +139,38 @@ def flask_session_on(kind: str, url: str, folder: Path) -> Subject:
 
         app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=PooledClient(url.partition("://")[2]))
     elif kind == "sql":
-        from flask_sqlalchemy import SQLAlchemy
-
-        app.config.update(SQLALCHEMY_DATABASE_URI=url)
-        app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=SQLAlchemy(app))
+        app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=_flask_sqlalchemy(app, url))
     else:
-        cache = FileSystemCache(str(folder / "peer"), threshold=0)
+        # Without a threshold it counts no files, which is its fastest.
+        folder = folder / f"flask-session-{refresh}"
+        cache = FileSystemCache(str(folder), threshold=0) if kind == "files" else SimpleCache(threshold=MANY)
         app.config.update(SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
     Session(app)
     return Subject(app)
 
 
+def _flask_sqlalchemy(app: Flask, url: str) -> Any:
+    from flask_sqlalchemy import SQLAlchemy
+    from sqlalchemy import event
+
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db = SQLAlchemy(app)
+    if url.startswith("sqlite"):
+        with app.app_context():
+            event.listen(db.engine, "connect", lambda connection, _: connection.executescript(SQLITE))
+    return db
+
+
+def _login_to_flask_session(session: Data) -> str:
+    # As its documentation has it ("Security", session fixation).
+    interface: Any = flask.current_app.session_interface
+    session["_user_id"] = someone()
+    interface.regenerate(session)
+    return "ok"
+
+
 #: What our store asks of a SQLite file. Peers are given it too, so that waits for the disk are not what is compared.
-_SQLITE = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+SQLITE = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 
 
 _NO_ONES = "session=" + "A" * 43
@@ -175,82 +190,23 @@ class _NoSessions(SessionInterface):
         pass
 
 
-def _flask_session(refresh: bool, app: Flask | None = None, **config: object) -> Subject:
-    from flask_session import Session
-
-    app = app or _flask(SECRET_KEY=SECRET)
-    app.config.update(config, SESSION_REFRESH_EACH_REQUEST=refresh)
-    Session(app)
-    return Subject(app).sign_in()
+def _login(session: Data) -> str:
+    session["_user_id"] = someone()
+    return "ok"
 
 
-def _flask(**config: object) -> Flask:
+def _logout(session: Data) -> str:
+    session.clear()
+    return "ok"
+
+
+def _flask(login: View = _login, logout: View = _logout, **config: object) -> Flask:
     app = Flask("benchmark")
     app.config.update(config)
-    for name, view in VIEWS.items():
+    for name, view in {**VIEWS, "login": login, "logout": logout}.items():
         app.add_url_rule(f"/{name}", name, _flask_view(view))
     return app
 
 
 def _flask_view(view: View) -> Callable[[], str]:
     return lambda: view(flask.session)
-
-
-# Django: its settings are one per process, and each handler reads at its making which sessions it is to use.
-
-
-def bare_django(folder: Path) -> Subject:
-    """Django's handler without any middleware."""
-    import django
-    from django.conf import settings
-    from django.core.management import call_command
-    from django.urls import path
-
-    settings.configure(
-        SECRET_KEY=SECRET,
-        ALLOWED_HOSTS=["*"],
-        DEBUG_PROPAGATE_EXCEPTIONS=True,
-        ROOT_URLCONF=tuple(path(name, _django_view(view)) for name, view in VIEWS.items()),
-        INSTALLED_APPS=["django.contrib.sessions"],
-        SESSION_FILE_PATH=str(folder),
-        CACHES={
-            "default": {
-                "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-                "OPTIONS": {"MAX_ENTRIES": MANY},
-            }
-        },
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": str(folder / "django.db"),
-                "CONN_MAX_AGE": None,
-                "OPTIONS": {"init_command": _SQLITE},
-            }
-        },
-    )
-    django.setup()
-    call_command("migrate", verbosity=0)
-    return Subject(_django([]))
-
-
-def django_sessions(engine: str) -> Subject:
-    """Django's sessions: ``cache``, ``file``, ``db`` or ``signed_cookies``."""
-    from django.conf import settings
-
-    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
-    app = _django(["django.contrib.sessions.middleware.SessionMiddleware"])
-    return Subject(app, on_server=engine != "signed_cookies").sign_in()
-
-
-def _django(middleware: list[str]) -> Application:
-    from django.conf import settings
-    from django.core.handlers.wsgi import WSGIHandler
-
-    settings.MIDDLEWARE = middleware
-    return WSGIHandler()
-
-
-def _django_view(view: View) -> Callable[[Any], Any]:
-    from django.http import HttpResponse
-
-    return lambda request: HttpResponse(view(getattr(request, "session", {})))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ TYPICAL: dict[str, Any] = {
 #: The same visitor before the login.
 ANONYMOUS = {name: value for name, value in TYPICAL.items() if not name.startswith("_")}
 
-#: How many keys sessions have of which a size is told, of 200 bytes each with its value: 0.2, 2 and 20 kB.
+#: How many keys sessions have where their size is what is asked. With its value each takes 200 bytes: 0.2, 2 and 20 kB.
 SIZES = (1, 10, 100)
 
 _user_ids = map(str, itertools.count(10_000))
@@ -63,15 +64,17 @@ def find(session: Data) -> str:
 
 
 def write_keys(keys: int, session: Data) -> str:
-    """Fill a session with so many keys, one of which is a number with room around it."""
-    others = {f"article-{turn:03}": f"{turn:0>188}" for turn in range(1, keys)}
-    session.update(others, counter=f"{0:0>192}")
+    """Fill a session with so many keys. One of them is a number, followed by what makes it as long as the others."""
+    texts = random.Random(keys)
+    others = {f"article-{turn:03}": texts.randbytes(94).hex() for turn in range(1, keys)}
+    session.update({**others, "counter": "00000000" + texts.randbytes(92).hex()})
     return "ok"
 
 
 def change_text(session: Data) -> str:
     """Change one value of such a session."""
-    session["counter"] = f"{int(session['counter']) + 1:0>192}"
+    text = session["counter"]
+    session["counter"] = f"{int(text[:8]) + 1:08}{text[8:]}"
     return "ok"
 
 
@@ -80,14 +83,19 @@ def someone() -> str:
     return next(_user_ids)
 
 
+#: Those that begin a session, so that no cookie is sent along.
+FIRST: Mapping[str, View] = {
+    "begin": begin,
+    "write": write,
+    **{f"write_{keys}": partial(write_keys, keys) for keys in SIZES},
+}
+
 #: By their names in the URL. How somebody signs in and out is each library's own.
 VIEWS: Mapping[str, View] = {
+    **FIRST,
     "ignore": ignore,
     "read": read,
     "change": change,
-    "begin": begin,
-    "write": write,
-    "find": find,
     "change_text": change_text,
-    **{f"write_{keys}": partial(write_keys, keys) for keys in SIZES},
+    "find": find,
 }

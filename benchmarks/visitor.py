@@ -7,28 +7,50 @@ from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any, TypeAlias
 
+from .timing import Prepared
+from .views import FIRST
+
 Environ: TypeAlias = dict[str, Any]
 Application: TypeAlias = Callable[..., Any]
 
 
 class Subject:
-    """An application under test, and one visitor of it whose cookies are carried by hand."""
+    """An application under test, and one visitor of it whose cookies are carried by hand.
 
-    def __init__(self, app: Application, *, cookie: str | None = None, on_server: bool = True) -> None:
+    :param on_server: whether its sessions lie there, so that an old cookie leads to what was saved last.
+    :param ends_old: whether the cookie from before a login is worth nothing after it; by default as ``on_server``.
+    :param ends: whether one from before a logout is; the same.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        cookie: str | None = None,
+        on_server: bool = True,
+        ends_old: bool | None = None,
+        ends: bool | None = None,
+    ) -> None:
         self._app = app
-        self._cookie = cookie
+        self._jar: dict[str, str] = dict([cookie.split("=", 1)]) if cookie else {}
         self._on_server = on_server
+        self._ends_old = on_server if ends_old is None else ends_old
+        self._ends = on_server if ends is None else ends
         self._changes = 0
 
-    def sign_in(self) -> Subject:
+    @property
+    def on_server(self) -> bool:
+        """Whether its sessions lie on the server."""
+        return self._on_server
+
+    def another(self) -> Subject:
+        """Return a visitor of the same application who was never there."""
+        return Subject(self._app, on_server=self._on_server, ends_old=self._ends_old, ends=self._ends)
+
+    def sign_in(self, first: str = "begin", change: str = "change") -> Subject:
         """Begin a session and keep its cookie; see that it is kept and changed as it should be."""
-        _, headers, _ = self._answer("begin")
-        jar = SimpleCookie[str]()
-        for name, value in headers:
-            if name.lower() == "set-cookie":
-                jar.load(value)
-        self._cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in jar.items())
-        self.call("change")()
+        self.visit(first)
+        self.call(change)()
         self.check()
         return self
 
@@ -36,28 +58,77 @@ class Subject:
         """See that no change was lost; one that only our cookie could tell is gone, as it is never carried on."""
         status, _, body = self._answer("read")
         count = self._changes if self._on_server else 0
-        if (status, body) != ("200 OK", str(count).encode()):
+        if status != "200 OK" or int(body[:8]) != count:
             raise AssertionError(f"{self._app} answered {status} {body!r} after {count} changes.")
+
+    def check_login(self) -> None:
+        """See that a login keeps what was there and gives a new cookie, and that after a logout nothing is there."""
+        steps = [self.another()]
+        for view in ("write", "login", "logout"):
+            steps.append(steps[-1]._after(view))
+        found = [step._answer("find")[2] for step in steps]
+        there, gone = b"0", b"None"
+        old = gone if self._ends_old else there
+        ended = gone if self._ends else there
+        if found != [gone, old, ended, gone] or steps[1]._jar == steps[2]._jar:
+            raise AssertionError(f"{self._app} does not sign in and out as it should: {found}.")
 
     def call(self, view: str) -> Callable[[], None]:
         """Return what makes one request, and as little as can be besides."""
-        app, environ = self._app, self._environ(view)
-
-        def start(status: str, headers: object, exc_info: object = None) -> None:
-            if status != "200 OK":
-                raise AssertionError(f"{app} answered {status}.")
+        environ = self._environ(view)
 
         def request() -> None:
-            answer = app(environ.copy(), start)
-            for _ in answer:
-                pass
-            answer.close()
+            self._send(environ)
 
         def change() -> None:
             self._changes += 1
-            request()
+            self._send(environ)
 
-        return change if view == "change" else request
+        return change if view.startswith("change") else request
+
+    def call_after(self, view: str, *before: str) -> Prepared:
+        """Return what makes one request of another visitor each time, who made these before: a login, a logout."""
+
+        def environ() -> Environ:
+            visitor = self.another()
+            for step in before:
+                visitor.visit(step)
+            return visitor._environ(view)
+
+        return Prepared(environ, self._send)
+
+    def visit(self, view: str) -> bytes:
+        """Make one request, keep the cookies of its answer and return what it says."""
+        status, headers, body = self._answer(view)
+        if status != "200 OK":
+            raise AssertionError(f"{self._app} answered {status} {body!r} to {view}.")
+        for name, value in headers:
+            if name.lower() == "set-cookie":
+                self._keep(SimpleCookie[str](value))
+        return body
+
+    def _after(self, view: str) -> Subject:
+        visitor = self.another()
+        visitor._jar.update(self._jar)
+        visitor.visit(view)
+        return visitor
+
+    def _keep(self, cookies: SimpleCookie[str]) -> None:
+        for name, morsel in cookies.items():
+            if morsel.value.strip("'") and morsel["max-age"] != "0":
+                self._jar[name] = morsel.value
+            else:
+                self._jar.pop(name, None)
+
+    def _send(self, environ: Environ) -> None:
+        answer = self._app(environ.copy(), self._start)
+        for _ in answer:
+            pass
+        answer.close()
+
+    def _start(self, status: str, headers: object, exc_info: object = None) -> None:
+        if status != "200 OK":
+            raise AssertionError(f"{self._app} answered {status}.")
 
     def _answer(self, view: str) -> tuple[str, list[tuple[str, str]], bytes]:
         told: list[Any] = []
@@ -88,6 +159,6 @@ class Subject:
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
         }
-        if self._cookie and view != "begin":
-            environ["HTTP_COOKIE"] = self._cookie
+        if self._jar and view not in FIRST:
+            environ["HTTP_COOKIE"] = "; ".join(f"{name}={value}" for name, value in self._jar.items())
         return environ

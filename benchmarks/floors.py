@@ -1,0 +1,108 @@
+"""The driver's own calls: one that fetches a session's bytes by its key, one that puts them there, and no more.
+
+What a store costs above these is its own. The client is the one that our store uses, with the settings that it makes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from .apart import Calls
+from .peers import Subject, sessionkit_app
+
+_Pair: TypeAlias = tuple[Callable[[], bytes], Callable[[], object]]
+
+_TIMEOUT = 0.5  # as SESSIONKIT_STORE_TIMEOUT by default
+
+
+def floor_on(kind: str, url: str, folder: Path) -> Calls:
+    """Return ``get``, ``set`` and both, of a typical session's bytes: redis, memcached, sql or files."""
+    kept = _kept()
+    key = secrets.token_hex(32)
+    get, put = _PAIRS[kind](url, folder, key, kept)
+    put()
+    if get() != kept:
+        raise AssertionError(f"{url} does not keep what it is given.")
+
+    def both() -> None:
+        get()
+        put()
+
+    return {"get": get, "set": put, "get and set": both}
+
+
+def _kept() -> bytes:
+    app = sessionkit_app("memory:")
+    Subject(app).sign_in()
+    with app.app_context():
+        [record] = app.extensions["sessionkit"].store.scan()
+    return bytes(record.info + record.payload)
+
+
+def _redis(url: str, folder: Path, key: str, kept: bytes) -> _Pair:
+    import redis
+
+    client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
+    return lambda: client.get(key), lambda: client.set(key, kept)
+
+
+def _memcached(url: str, folder: Path, key: str, kept: bytes) -> _Pair:
+    from pymemcache import PooledClient
+
+    place = url.partition("://")[2]
+    client = PooledClient(place, timeout=_TIMEOUT, connect_timeout=_TIMEOUT, default_noreply=False)
+    return lambda: client.get(key), lambda: client.set(key, kept)
+
+
+def _sql(url: str, folder: Path, key: str, kept: bytes) -> _Pair:
+    from sqlalchemy import Column, LargeBinary, MetaData, String, Table, bindparam, make_url, select, update
+
+    from flask_sessionkit.stores.sql_connections import Connections
+
+    engine = Connections(make_url(url), timeout=_TIMEOUT, connect_args={}).engine
+    table = Table("floor", MetaData(), Column("key", String(64), primary_key=True), Column("data", LargeBinary(4000)))
+    fetch = select(table.c.data).where(table.c.key == bindparam("this"))
+    store = update(table).where(table.c.key == bindparam("this")).values(data=bindparam("new"))
+    table.create(engine)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.execute(table.insert(), {"key": key, "data": b""})
+
+    def get() -> bytes:
+        with engine.connect() as connection:
+            return bytes(connection.execute(fetch, {"this": key}).scalar_one())
+
+    def put() -> None:
+        with engine.connect() as connection:
+            connection.execute(store, {"this": key, "new": kept})
+
+    return get, put
+
+
+def _files(url: str, folder: Path, key: str, kept: bytes) -> _Pair:
+    path = str(folder / key)
+    new = f"{path}.new"
+
+    def get() -> bytes:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+
+    def put() -> None:
+        with open(new, "wb", buffering=0) as file:
+            file.write(kept)
+        os.replace(new, path)
+
+    return get, put
+
+
+_PAIRS: dict[str, Callable[[str, Path, str, bytes], _Pair]] = {
+    "redis": _redis,
+    "memcached": _memcached,
+    "sql": _sql,
+    "files": _files,
+}

@@ -1,0 +1,210 @@
+"""What requests cost above the bare framework's, as tables, and which goals that meets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, sub, truediv
+from typing import Final, TypeAlias
+
+from .tables import Cell, Table
+from .timing import Cost, each, middle
+from .views import SIZES
+
+OURS: Final = "SessionKit"
+FLASK, DJANGO, STARLETTE = "bare Flask", "bare Django", "bare Starlette"
+BARE: Final = (FLASK, DJANGO, STARLETTE)
+FLOOR: Final = "the driver's floor"
+OWN_COOKIE: Final = "Flask's own cookie"
+
+#: As they are called, and as tables have them.
+REQUESTS: Final = {
+    "ignore": "no look",
+    "read": "read",
+    "change": "change",
+    "write": "first write",
+    "login": "login",
+    "logout": "logout",
+}
+
+#: The cheapest of those on the same store is what ours is compared with; in the browser it is Flask's own.
+_RIVALS: Final = ("Flask-Session", "Flask-Session*", "Django")
+
+#: A subject's costs of one request, round by round.
+Costs: TypeAlias = Mapping[str, Sequence[Cost]]
+#: The same by subject and number of keys; of what is bare there are none.
+Sized: TypeAlias = Mapping[tuple[str, int], Sequence[Cost]]
+Clock: TypeAlias = Callable[[Cost], float]
+
+#: What is told of each cost: first what the issue's goals are about.
+CLOCKS: Final[Mapping[str, tuple[str, Clock]]] = {
+    "": ("wall clock", attrgetter("wall")),
+    "-cpu": ("CPU of this process", attrgetter("cpu")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was measured on one store.
+
+    :param costs: by request.
+    :param sizes: by request, of sessions whose size is told; empty where that was not measured.
+    """
+
+    store: str
+    costs: Mapping[str, Costs]
+    sizes: Mapping[str, Sized]
+
+    def surplus(self, request: str, name: str) -> list[Cost]:
+        """Return what a request of a subject costs above the bare framework's, round by round."""
+        costs = self.costs[request]
+        return each(sub, costs[name], costs[_bare_of(name)])
+
+    def surplus_of_size(self, request: str, name: str, keys: int) -> list[Cost]:
+        """Return the same of a session with so many keys."""
+        costs = self.sizes[request]
+        return each(sub, costs[name, keys], costs[_bare_of(name), 0])
+
+    def of_bare(self, name: str) -> list[Cost]:
+        """Return what a view that does not look costs, as a multiple of the bare framework's."""
+        costs = self.costs["ignore"]
+        return each(truediv, costs[name], costs[_bare_of(name)])
+
+    def cheaper(self, request: str, clock: Clock) -> str:
+        """Return who among those with whom ours is compared has the smallest surplus."""
+        costs = self.costs[request]
+        rivals = [OWN_COOKIE] if OWN_COOKIE in costs else [name for name in _RIVALS if name in costs]
+        return min(rivals, key=lambda name: clock(middle(self.surplus(request, name))))
+
+    def of_cheaper(self, request: str, clock: Clock, name: str = OURS) -> float:
+        """Return our surplus as a multiple of theirs."""
+        theirs = self.surplus(request, self.cheaper(request, clock))
+        return clock(middle(each(truediv, self.surplus(request, name), theirs)))
+
+    def above_floor(self, request: str, clock: Clock) -> float | None:
+        """Return the microseconds of our surplus above the driver's own calls; ``None``: there is no driver."""
+        costs = self.costs[request]
+        if FLOOR not in costs:
+            return None
+        return clock(middle(each(sub, self.surplus(request, OURS), costs[FLOOR])))
+
+    def floor_of_cheaper(self, request: str, clock: Clock) -> float | None:
+        """Return the driver's own calls as a multiple of their surplus: less than that nobody can reach."""
+        costs = self.costs[request]
+        if FLOOR not in costs:
+            return None
+        return clock(middle(each(truediv, costs[FLOOR], self.surplus(request, self.cheaper(request, clock)))))
+
+    def tables(self) -> list[Table]:
+        """Return what each request costs, by the wall clock and by the processor's."""
+        return [self._table(kind) for kind in CLOCKS]
+
+    def _table(self, kind: str) -> Table:
+        title, clock = CLOCKS[kind]
+        rows: list[Sequence[Cell]] = []
+        for name in dict.fromkeys(name for costs in self.costs.values() for name in costs):
+            ratio = None if name == FLOOR else clock(middle(self.of_bare(name)))
+            rows.append([name, *self._cells(name, clock), ratio])
+        for name in [name for name in self.costs["ignore"] if name.startswith(OURS)]:
+            ratios = [self.of_cheaper(request, clock, name) for request in REQUESTS if request != "ignore"]
+            rows.append([f"{name} / the cheaper", None, *ratios, None])
+        who = {REQUESTS[request]: self.cheaper(request, clock) for request in REQUESTS if request != "ignore"}
+        if any(FLOOR in costs for costs in self.costs.values()):
+            above = [self.above_floor("read", clock), self.above_floor("change", clock)]
+            rows.append([f"{OURS} - the floor", None, *above, None, None, None, None])
+        return Table(
+            f"requests-{self.store.lower()}{kind}",
+            f"{self.store}: us of a request above the framework's own bare one, {title}",
+            [*REQUESTS.values(), "no look / bare"],
+            rows,
+            "The cheaper is " + ", ".join(f"of {request} {name}" for request, name in who.items()) + ".",
+        )
+
+    def _cells(self, name: str, clock: Clock) -> list[Cell]:
+        if name in BARE or name == FLOOR:  # in full
+            return [
+                clock(middle(costs[name])) if name in (costs := self.costs[request]) else None for request in REQUESTS
+            ]
+        return [clock(middle(self.surplus(request, name))) for request in REQUESTS]
+
+
+def sizes_table(findings: Sequence[Finding]) -> Table:
+    """Return what sessions of 1, 10 and 100 keys cost."""
+    _, clock = CLOCKS[""]
+    rows: list[Sequence[Cell]] = []
+    for finding in findings:
+        for name in dict.fromkeys(name for name, keys in finding.sizes.get("read", ()) if keys):
+            row: list[Cell] = [f"{finding.store}: {name}"]
+            for request, costs in finding.sizes.items():
+                there = [keys for keys in SIZES if (name, keys) in costs]
+                surplus = {keys: finding.surplus_of_size(request, name, keys) for keys in there}
+                row += [clock(middle(surplus[keys])) if keys in surplus else None for keys in SIZES]
+                row.append(_growth(surplus, clock))
+            rows.append(row)
+    columns = [
+        f"{request} {what}"
+        for request in ("read", "change")
+        for what in (*(f"{keys} key{'s' if keys > 1 else ''}" for keys in SIZES), f"{SIZES[-1]} / 1")
+    ]
+    return Table(
+        "requests-sizes",
+        "One key of a larger session: us above the framework's own bare request, wall clock",
+        columns,
+        rows,
+        "200 bytes a key with its value: 0.2, 2 and 20 kB. What has no figure fits into no cookie.",
+    )
+
+
+def goal_tables(findings: Sequence[Finding]) -> list[Table]:
+    """Return which goals are met, by the wall clock and by the processor's."""
+    return [_goals(findings, kind) for kind in CLOCKS]
+
+
+def _goals(findings: Sequence[Finding], kind: str) -> Table:
+    title, clock = CLOCKS[kind]
+    goals: dict[str, tuple[float, Callable[[Finding], float | None]]] = {
+        "no look / bare Flask": (1.10, lambda finding: clock(middle(finding.of_bare(OURS)))),
+        "read / the cheaper": (0.6, lambda finding: _of_cheaper(finding, "read", clock)),
+        "read - the floor, us": (30, lambda finding: finding.above_floor("read", clock)),
+        "change / the cheaper": (0.6, lambda finding: _of_cheaper(finding, "change", clock)),
+        "change - the floor, us": (60, lambda finding: finding.above_floor("change", clock)),
+        f"read one of {SIZES[-1]} keys / of 1": (1.5, lambda finding: _growth_of_ours(finding, clock)),
+    }
+    rows: list[Sequence[Cell]] = []
+    for title_of_goal, (most, reached_in) in goals.items():
+        reached = {finding.store: reached_in(finding) for finding in findings}
+        missed = [store for store, figure in reached.items() if figure is not None and figure > most]
+        rows.append([title_of_goal, most, *reached.values(), "missed: " + ", ".join(missed) if missed else "met"])
+    for request in ("read", "change"):
+        least = [finding.floor_of_cheaper(request, clock) for finding in findings]
+        rows.append([f"  {request}: the floor / the cheaper", None, *least, ""])
+    return Table(
+        f"requests-goals{kind}",
+        f"Goals and what was reached, {title}",
+        ["at most", *(finding.store for finding in findings), ""],
+        rows,
+        "In cookies the cheaper is Flask's own; memory is no store for a server and has no goal of that kind. "
+        "Where the floor alone is as dear as the goal, no library could meet it.",
+    )
+
+
+def _of_cheaper(finding: Finding, request: str, clock: Clock) -> float | None:
+    return None if finding.store == "memory" else finding.of_cheaper(request, clock)
+
+
+def _growth_of_ours(finding: Finding, clock: Clock) -> float | None:
+    if ("read" not in finding.sizes) or (OURS, SIZES[-1]) not in finding.sizes["read"]:
+        return None
+    return _growth({keys: finding.surplus_of_size("read", OURS, keys) for keys in SIZES}, clock)
+
+
+def _growth(surplus: Mapping[int, Sequence[Cost]], clock: Clock) -> float | None:
+    if SIZES[-1] not in surplus:
+        return None
+    return clock(middle(each(truediv, surplus[SIZES[-1]], surplus[SIZES[0]])))
+
+
+def _bare_of(name: str) -> str:
+    if name.startswith("Django") or name == DJANGO:
+        return DJANGO
+    return STARLETTE if name in ("starsessions", STARLETTE) else FLASK
