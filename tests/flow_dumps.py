@@ -41,10 +41,7 @@ def dump_of_redis(url: str, prefix: str) -> bytes:
     with closing(Redis.from_url(url)) as client:
         names = list(client.scan_iter(match=f"{prefix}*"))
         dumps = [client.dump(name) for name in names]
-        inside = [
-            b"".join(client.zrange(name, 0, -1) if b":owner:" in name else sum(client.hgetall(name).items(), ()))
-            for name in names
-        ]
+        inside = [b"".join(client.zrange(name, 0, -1)) if b":owner:" in name else client.get(name) for name in names]
     return b"".join([*names, *dumps, *inside])
 
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import islice
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import CLOCK_SKEW, GRACE, Capability, Judgement, Mark, judged_clock
-from .redis_clients import Server, server_of
+from .redis_clients import Command, Server, server_of
 from .redis_findings import judged
 
 P = ParamSpec("P")
@@ -42,10 +42,11 @@ def _as_store_error(method: Callable[Concatenate[RedisStore, P], T]) -> Callable
 class RedisStore:
     """Records in Redis 6.2 or later or in Valkey, each in one round trip; the server expires them by itself.
 
-    ``<prefix><key>`` is a hash of two fields: ``m``, what is known of a session, and ``p``, its payload. A touch and a
-    list leave the payload where it is. ``<prefix>owner:<owner>`` is a sorted set of an owner's keys, each with the end
-    after which its session cannot live. It is written before the record; entries are removed by that end, a few at
-    each new one. Every key has an expiry, counted from the application's clock, and no command looks for keys.
+    ``<prefix><key>`` is a string: what is known of a session, then its payload. A touch writes eight bytes in the place
+    where they lie, and a list leaves the payload there. (A hash of the two takes 180 bytes more a session.)
+    ``<prefix>owner:<owner>`` is a sorted set of an owner's keys, each with the end after which its session cannot live.
+    It is written before the record; entries are removed by that end, a few at each new one. Every key has an expiry,
+    counted from the application's clock, and no command looks for keys.
 
     What was acknowledged outlives this process. Whether it outlives the server is the server's to say: ``appendonly``
     with ``appendfsync always`` keeps all, ``everysec`` loses up to a second, neither loses everything at a restart. A
@@ -56,7 +57,7 @@ class RedisStore:
     through all sessions ``+scan``::
 
         ACL SETUSER sessions on >password ~session:* resetchannels -@all
-            +evalsha +eval +hmget +hset +pexpire +pttl +zadd +zrem +zrangebylex +del
+            +evalsha +eval +get +getrange +set +setrange +pexpire +pttl +zadd +zrem +zrangebylex +del
 
     :param client_or_url: a URL, or a client of redis-py or valkey-py: a ``Redis``, a ``RedisCluster``, or what
         ``Sentinel.master_for()`` gives. A client keeps its own timeouts; those of redis-py let a request wait a minute,
@@ -94,7 +95,10 @@ class RedisStore:
         every = math.inf if touch_every is None else touch_every
         times = struct.pack(">ddd", now, every, -math.inf if touch_every is None else touch_within)
         found = self._run(_LOAD, [self._key(key)], times)
-        return None if found is None else _unpacked(key, *found)
+        if isinstance(found, list):  # touched
+            packed, seen = found
+            found = packed[:16] + seen + packed[24:]
+        return None if found is None else _unpacked(key, found)
 
     @_as_store_error
     def create(self, record: Record) -> bool:
@@ -167,8 +171,8 @@ class RedisStore:
         after, names = self._server.scan(primary, cursor, match=_literally(self._prefix) + "?" * 64, count=_PAGE)
         ours = (name.decode("utf-8", "replace").removeprefix(self._prefix) for name in names)
         keys = [key for key in ours if _is_key(key)]
-        found = zip(keys, self._fields_of(keys, "m", "p"), strict=True)
-        return after, [record for key, fields in found if fields and (record := _unpacked(key, *fields))]
+        found = zip(keys, self._all_of(("GET", self._key(key)) for key in keys), strict=True)
+        return after, [record for key, packed in found if packed and (record := _unpacked(key, packed))]
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}{key}"
@@ -186,7 +190,7 @@ class RedisStore:
         if not _is_key(record.key) or not (record.owner is None or _is_owner(record.owner)):
             raise StoreError("A record's key or owner is not lowercase hex, so it cannot be filed. Use tokens.py's.")
         keys = [self._key(record.key)]
-        args = [mode, _packed(record), record.payload, expected, struct.pack(">d", now)]
+        args = [mode, _packed(record), expected, struct.pack(">d", now)]
         answer: list[bytes]
         if record.owner is None:
             answer = self._run(_WRITE, keys, *args, b"")
@@ -212,32 +216,41 @@ class RedisStore:
         while True:
             entries = self._server.call("ZRANGEBYLEX", self._index(owner), first, "+", "LIMIT", 0, size)
             keys = list(dict.fromkeys(entry[:32].hex() for entry in entries))
-            for key, fields in zip(keys, self._fields_of(keys, "m"), strict=True):
-                row = _unpacked(key, fields[0], b"") if fields else None
-                if row is not None:
+            for key, packed in zip(keys, self._heads_of(keys), strict=True):
+                if packed and (row := _unpacked(key, packed)):
                     yield row
             if len(entries) < size:
                 return
             first, size = _behind(keys[-1]), 1000
 
-    def _fields_of(self, keys: list[str], *names: str) -> list[list[bytes | None] | None]:
-        """Return fields of several records, or ``None`` for what is no record."""
+    def _heads_of(self, keys: list[str]) -> list[bytes | None]:
+        """Return what lies before each payload, or ``None`` where there is no string."""
+        heads = self._all_of(("GETRANGE", self._key(key), 0, _USUAL - 1) for key in keys)
+        cut = [(place, end) for place, head in enumerate(heads) if head and (end := _payload_at(head)) > _USUAL]
+        whole = self._all_of(("GETRANGE", self._key(keys[place]), 0, end - 1) for place, end in cut)
+        for (place, _), head in zip(cut, whole, strict=True):
+            heads[place] = head
+        return [head and head[: _payload_at(head)] for head in heads]
+
+    def _all_of(self, commands: Iterable[Command]) -> list[bytes | None]:
+        """Return what each command reads, or ``None`` where there is no string."""
+        asked = list(commands)
         try:
-            return self._server.call_all(("HMGET", self._key(key), *names) for key in keys) if keys else []
+            return self._server.call_all(asked) if asked else []
         except self._server.errors as error:
             if "WRONGTYPE" not in str(error):
                 raise
         # Somebody put another kind of key in a session's place, which must not hide all others.
-        return [self._fields_unless_foreign(key, *names) for key in keys]
+        return [self._unless_foreign(*command) for command in asked]
 
-    def _fields_unless_foreign(self, key: str, *names: str) -> list[bytes | None] | None:
+    def _unless_foreign(self, *command: bytes | str | int) -> bytes | None:
         try:
-            fields: list[bytes | None] = self._server.call("HMGET", self._key(key), *names)
+            packed: bytes | None = self._server.call(*command)
         except self._server.errors as error:
             if "WRONGTYPE" not in str(error):
                 raise
             return None
-        return fields
+        return packed
 
 
 class _Script:
@@ -255,7 +268,11 @@ class _Script:
 # The scripts. Numbers travel as the eight bytes of a double, big-endian: a text of them might be rounded. What a server
 # may refuse is done by ``pcall`` and comes before all else that is written, so that nothing is left half done.
 
-#: A session's life. ``m`` is: version (8 bytes), created, seen, idle, absolute (doubles), then what Lua does not read.
+#: Version, created, seen, idle, absolute, length of the info, whether there is an owner. Behind it lie the owner's 16
+#: bytes, the info and the payload.
+_HEAD: Final = struct.Struct(">8sddddHB")
+
+#: A session's life, in its head: version (8 bytes), created, seen, idle, absolute (doubles); see ``_HEAD``.
 _LIFE: Final = f"""
 local SKEW, GRACE = {CLOCK_SKEW}, {GRACE}
 
@@ -266,9 +283,11 @@ local function refusal_of(answer)
   return {{err = answer.err:match('^@user_script: ?%d+: %-(.*)') or answer.err}}
 end
 
-local function life_of(m)
-  local seen, idle, absolute = struct.unpack('>ddd', m, 17)
-  return {{version = m:sub(1, 8), seen = seen, idle = idle, absolute = absolute}}
+-- Of bytes that are no head of ours nothing.
+local function life_of(head)
+  if #head < {_HEAD.size} or head:byte({_HEAD.size}) > 1 then return nil end
+  local seen, idle, absolute = struct.unpack('>ddd', head, 17)
+  return {{version = head:sub(1, 8), seen = seen, idle = idle, absolute = absolute}}
 end
 
 -- In this order: of a "seen" that is no number nothing is left but the absolute end.
@@ -282,10 +301,6 @@ end
 local function settled(seen, now)
   if seen <= now + SKEW then return seen end
   return now
-end
-
-local function with_seen(m, seen)
-  return m:sub(1, 16) .. struct.pack('>d', seen) .. m:sub(25)
 end
 
 -- Relative, in milliseconds: an absolute one would break where two clocks differ. At least one, so that an index of
@@ -319,23 +334,23 @@ _LOAD: Final = _Script(
     _LIFE,
     """
 local now, every, within = struct.unpack('>ddd', ARGV[1])
-local found = redis.pcall('HMGET', KEYS[1], 'm', 'p')
+local found = redis.pcall('GET', KEYS[1])
 local refusal = refusal_of(found)
 if refusal then
   if refusal.err:find('^WRONGTYPE') then return false end  -- somebody else's key, so no session
   return refusal
 end
-local m = found[1]
-if not m or #m < 41 then return false end
+local life = found and life_of(found)
+if not life then return false end
 
-local life = life_of(m)
 local is_due = not (now - life.seen < every and life.seen <= now + SKEW)
 if is_due and end_of(life) > now and now - settled(life.seen, now) < within then
   life.seen = now
-  refusal = refusal_of(redis.pcall('HSET', KEYS[1], 'm', with_seen(m, now)))
+  local seen = struct.pack('>d', now)
+  refusal = refusal_of(redis.pcall('SETRANGE', KEYS[1], 16, seen))
   if not refusal then
     redis.call('PEXPIRE', KEYS[1], until_gone(end_of(life), now))
-    found[1] = with_seen(m, now)
+    return {found, seen}  -- put together by the client: of 20 kB it takes Lua longer than all else
   elseif refusal.err:find('^READONLY') then
     return refusal  -- no longer the primary: the client has to look for the new one
   end  -- one that is full can still be read, and the touch is not reported
@@ -345,48 +360,51 @@ return found
 )
 
 #: KEYS: a session, an owner's index where it lies on the same server.
-#: ARGV: create or replace, m, p, the version expected or nothing, now, the entry of the index or nothing.
+#: ARGV: create or replace, the record, the version expected or nothing, now, the entry of the index or nothing.
 _WRITE: Final = _Script(
     _LIFE,
     _INDEX,
-    """
+    f"""
+local HEAD = {_HEAD.size}
 local session, index = KEYS[1], KEYS[2]
-local mode, m, p, expected, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[6]
-local now = struct.unpack('>d', ARGV[5])
-local life = life_of(m)
+local mode, record, expected, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
+local now = struct.unpack('>d', ARGV[4])
+local life = life_of(record)
 
-local found = redis.pcall('HMGET', session, 'm', 'p')
-local refusal = refusal_of(found)
+-- The head, and the owner if there is one, without the payload. It is empty where nothing is there.
+local there = redis.pcall('GETRANGE', session, 0, HEAD + 15)
+local refusal = refusal_of(there)
 if refusal then
   if not refusal.err:find('^WRONGTYPE') then return refusal end
-  return {mode == 'create' and 'taken' or 'gone'}
+  return {{mode == 'create' and 'taken' or 'gone'}}
 end
-local there = found[1]
+local current = life_of(there)
 if mode == 'create' then
-  if there then
-    return {there:sub(1, 8) == life.version and 'ok' or 'taken'}  -- its own version: an answer that was lost
+  if there ~= '' then
+    return {{there:sub(1, 8) == life.version and 'ok' or 'taken'}}  -- its own version: an answer that was lost
   end
 else
-  if not there or #there < 41 then return {'gone'} end
-  local current = life_of(there)
-  if current.version == life.version then return {'ok'} end
-  if end_of(current) <= now then return {'gone'} end
-  if expected ~= '' and current.version ~= expected then return {'conflict', there, found[2]} end
-  life.seen = math.max(settled(current.seen, now), settled(life.seen, now))
-  m = with_seen(m, life.seen)
-  local is_listed = there:sub(41, 57) == m:sub(41, 57) and life.absolute <= current.absolute
+  if not current then return {{'gone'}} end
+  if current.version == life.version then return {{'ok'}} end
+  if end_of(current) <= now then return {{'gone'}} end
+  if expected ~= '' and current.version ~= expected then return {{'conflict', redis.call('GET', session)}} end
+  local seen = math.max(settled(current.seen, now), settled(life.seen, now))
+  if seen ~= life.seen then  -- seldom; see _LOAD
+    life.seen = seen
+    record = record:sub(1, 16) .. struct.pack('>d', seen) .. record:sub(25)
+  end
+  local is_listed = there:sub(HEAD) == record:sub(HEAD, HEAD + 16) and life.absolute <= current.absolute
   if is_listed and not index then entry = '' end  -- where it costs no trip it is entered again: it may be evicted
 end
 
 if entry ~= '' then
-  if not index then return {'unlisted'} end
+  if not index then return {{'unlisted'}} end
   refusal = enter(index, entry, life.absolute, now)
   if refusal then return refusal end
 end
-refusal = refusal_of(redis.pcall('HSET', session, 'm', m, 'p', p))
+refusal = refusal_of(redis.pcall('SET', session, record, 'PX', until_gone(end_of(life), now)))
 if refusal then return refusal end
-redis.call('PEXPIRE', session, until_gone(end_of(life), now))
-return {'ok'}
+return {{'ok'}}
 """,
 )
 
@@ -400,8 +418,8 @@ return enter(KEYS[1], ARGV[1], absolute, now)
 """,
 )
 
-#: Version, created, seen, idle, absolute, whether there is an owner. Behind it the owner's 16 bytes, then the info.
-_HEAD: Final = struct.Struct(">8sdddd?")
+#: Bytes that a list asks for at once: all before the payload, but where the info is long.
+_USUAL: Final = 256
 _is_key: Final = re.compile("[0-9a-f]{64}").fullmatch
 #: Names that a walk asks for at once, of which those of sessions are read.
 _PAGE: Final = 200
@@ -410,18 +428,28 @@ _is_owner: Final = re.compile("[0-9a-f]{32}").fullmatch
 
 def _packed(record: Record) -> bytes:
     times = (record.created_at, record.seen_at, record.idle, record.absolute_at)
-    head = _HEAD.pack(record.version, *times, record.owner is not None)
-    return head + bytes.fromhex(record.owner or "") + record.info
+    head = _HEAD.pack(record.version, *times, len(record.info), record.owner is not None)
+    return b"".join((head, bytes.fromhex(record.owner or ""), record.info, record.payload))
 
 
-def _unpacked(key: str, packed: bytes | None, payload: bytes | None) -> Record | None:
+def _unpacked(key: str, packed: bytes) -> Record | None:
     """Return the record, or ``None`` for what was not written by us."""
-    if packed is None or payload is None or len(packed) < _HEAD.size:
+    payload_at = _payload_at(packed)
+    if not _HEAD.size <= payload_at <= len(packed):
         return None
-    version, created_at, seen_at, idle, absolute_at, is_owned = _HEAD.unpack_from(packed)
-    start = _HEAD.size + 16 * is_owned
-    owner = packed[_HEAD.size : start].hex() if is_owned else None
-    return Record(key, payload, created_at, seen_at, idle, absolute_at, owner, packed[start:], version)
+    version, created_at, seen_at, idle, absolute_at, _, is_owned = _HEAD.unpack_from(packed)
+    info_at = _HEAD.size + 16 * is_owned
+    owner = packed[_HEAD.size : info_at].hex() if is_owned else None
+    info, payload = packed[info_at:payload_at], packed[payload_at:]
+    return Record(key, payload, created_at, seen_at, idle, absolute_at, owner, info, version)
+
+
+def _payload_at(packed: bytes) -> int:
+    """Return where a record's payload begins, 0 for what was not written by us."""
+    if len(packed) < _HEAD.size:
+        return 0
+    *_, size, is_owned = _HEAD.unpack_from(packed)
+    return _HEAD.size + 16 * is_owned + size if is_owned <= 1 else 0
 
 
 def _entry(record: Record) -> bytes:

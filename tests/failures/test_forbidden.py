@@ -45,7 +45,7 @@ class Ban:
 # Redis.
 
 #: What the store's own documentation gives its user.
-RIGHTS = "resetchannels -@all +evalsha +eval +hmget +hset +pexpire +pttl +zadd +zrem +zrangebylex +del"
+RIGHTS = "resetchannels -@all +evalsha +eval +get +getrange +set +setrange +pexpire +pttl +zadd +zrem +zrangebylex +del"
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def redis_user(forbid: str, permit: str, *, can_read: bool = False) -> Iterator[
 
 
 def redis_without_writing() -> Any:
-    return redis_user("-hset -zadd -pexpire -del", "+hset +zadd +pexpire +del", can_read=True)
+    return redis_user("-set -setrange -zadd -pexpire -del", "+set +setrange +zadd +pexpire +del", can_read=True)
 
 
 def redis_outside_the_prefix() -> Any:
