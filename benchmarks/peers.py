@@ -91,9 +91,9 @@ def sessionkit_cookie(revocations: str | None) -> Subject:
     return Subject(app, on_server=False, ends=revocations is not None)
 
 
-def sessionkit_app(url: str) -> Flask:
+def sessionkit_app(url: str, **config: object) -> Flask:
     """Return an application with our sessions."""
-    return _sessionkit(SESSIONKIT_STORE=url, SESSIONKIT_APP_ID="benchmark")
+    return _sessionkit(SESSIONKIT_STORE=url, SESSIONKIT_APP_ID="benchmark", **config)
 
 
 def _sessionkit(**config: object) -> Flask:
