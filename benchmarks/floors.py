@@ -67,7 +67,7 @@ def _sql(url: str, folder: Path, key: str, kept: bytes) -> _Pair:
     table = Table("floor", MetaData(), Column("key", String(64), primary_key=True), Column("data", LargeBinary(4000)))
     fetch = select(table.c.data).where(table.c.key == bindparam("this"))
     store = update(table).where(table.c.key == bindparam("this")).values(data=bindparam("new"))
-    table.create(engine)
+    table.create(engine, checkfirst=True)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
