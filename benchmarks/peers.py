@@ -137,7 +137,9 @@ def flask_session_on(kind: str, url: str, folder: Path, *, refresh: bool = True)
     elif kind == "memcached":
         from pymemcache import PooledClient
 
-        app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=PooledClient(url.partition("://")[2]))
+        app.config.update(
+            SESSION_TYPE="memcached", SESSION_MEMCACHED=PooledClient(url.partition("://")[2], no_delay=True)
+        )
     elif kind == "sql":
         app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=_flask_sqlalchemy(app, url))
     else:

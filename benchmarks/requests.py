@@ -12,7 +12,8 @@ session, ``cycle_key()`` and three values, then ``flush()``; Flask's own cookie 
 
 Of peers whose sessions would be thrown away at 300 or 500 the limit is lifted, and their SQLite files are in WAL mode
 as ours is; Django keeps its connections. PostgreSQL does not wait for the disk, for none of them. Else all is as it
-comes: so pymemcache, which Flask-Session is handed, does not wait for the answer to a write, as we and Django do.
+comes: so pymemcache, which Flask-Session is handed, does not wait for the answer to a write, as we and Django do. It
+is told not to wait for more to send either (``no_delay``): by default the next read then comes 40 ms late.
 Flask-Session* has ``SESSION_REFRESH_EACH_REQUEST = False``; by default it writes at every request. Django's MariaDB is
 spoken to by PyMySQL, which stands in for mysqlclient. starsessions runs on an event loop of its own, as bare Starlette
 does there; an await of the server costs it a turn of that loop, which is in its surplus, as it is in production.
