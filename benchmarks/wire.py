@@ -1,0 +1,285 @@
+"""What a request sends to the store's server: round trips, bytes, and the wait that follows where a trip takes 1 ms.
+
+A trip is a turn of direction, counted at a TCP proxy between the client and the server: the client spoke and the server
+answers. So is the opening of a connection, which everybody has done before this begins: who is charged with one closes
+his after each request. Bytes are what TCP carries, without its own headers and those below. A write whose answer is not
+waited for has bytes and no trip: Flask-Session's on Memcached, as pymemcache comes.
+
+Then the proxy holds the beginning of each answer back, so that a trip takes 1 ms: all of it, with what the proxy takes
+itself. How much that is tells the driver's own fetch, through it and past it; both are among the rows, and nothing is
+taken off but the framework's own bare request, in the same round.
+
+The sessions are of somebody who is signed in, about 300 bytes of data; "first write" is somebody's who is not. Clients,
+peers and requests are those of ``requests``. A request of one process, after the other: nobody else asks the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from operator import sub
+from pathlib import Path
+from statistics import median
+
+from tests.servers import MariaDBServer, MemcachedServer, PostgreSQLServer, RedisServer
+
+from . import floors, peers, peers_django
+from .apart import Apart, Calls
+from .tables import Cell, Report, Table, arguments
+from .timing import Cost, by_rounds, each, middle
+from .wires import Traffic, Wire
+
+_OURS = "SessionKit"
+_FLASK, _DJANGO = "bare Flask", "bare Django"
+_FLOOR, _PAST = "the driver's own calls", "the same, past the proxy"
+
+#: As they are called, and as tables have them.
+_REQUESTS = {
+    "ignore": "no look",
+    "read": "read",
+    "change": "change",
+    "write": "first write",
+    "login": "login",
+    "logout": "logout",
+}
+#: What is the driver's own of a request.
+_FLOORS = {"read": "get", "change": "get and set", "write": "set"}
+#: Requests that go before those that are counted: psycopg has a server prepare a statement at its fifth run.
+_WARM = 10
+#: Requests that are counted.
+_COUNTED = 10
+#: Microseconds.
+_TRIP = 1000.0
+#: Milliseconds.
+_GOALS = {"read": 1.1, "change": 2.2}
+
+_STORES: Mapping[str, tuple[str, type[RedisServer | MemcachedServer | PostgreSQLServer | MariaDBServer]]] = {
+    "Redis": ("redis", RedisServer),
+    "Memcached": ("memcached", MemcachedServer),
+    "PostgreSQL": ("sql", PostgreSQLServer),
+    "MariaDB": ("sql", MariaDBServer),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = arguments(__doc__)
+    parser.add_argument("--only", choices=_STORES, metavar="STORE", help=", ".join(_STORES))
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--calls", type=int, default=10, help="requests of each subject in a round")
+    options = parser.parse_args()
+    rounds, calls = (3, 3) if options.quick else (options.rounds, options.calls)
+    packages = "flask flask-session django redis pymemcache sqlalchemy psycopg pymysql"
+    report = Report("wire", options.save, *packages.split())
+    print(f"{rounds} rounds of {calls} requests each; medians")
+    findings = []
+    for name in [options.only] if options.only else _STORES:
+        with _subjects(name, calls) as (subjects, wire):
+            findings.append(_measured(name, subjects, wire, rounds, calls))
+        print(f"{name}: done", flush=True)
+    for table in (*_traffic_tables(findings), _latency_table(findings), _goals_table(findings)):
+        report.add(table)
+
+
+# What is measured
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What was measured on one store.
+
+    :param traffic: of one request, by subject and request.
+    :param costs: where a trip takes 1 ms, round by round.
+    :param proxy: microseconds that the proxy takes for a trip by itself.
+    """
+
+    store: str
+    proxy: float
+    traffic: dict[tuple[str, str], tuple[float, float, float]] = field(default_factory=dict)
+    costs: dict[str, dict[str, list[Cost]]] = field(default_factory=dict)
+
+    def surplus(self, request: str, name: str) -> list[Cost]:
+        """Return what a request costs above the bare framework's, round by round; of the driver's calls all of it."""
+        costs = self.costs[request]
+        if name in (_FLOOR, _PAST):
+            return costs[name]
+        return each(sub, costs[name], costs[_DJANGO if name == "Django" else _FLASK])
+
+
+def _measured(store: str, subjects: Mapping[str, Apart], wire: Wire, rounds: int, calls: int) -> _Finding:
+    finding = _Finding(store, _taken_by(wire, subjects, rounds, calls))
+    for request in _REQUESTS:
+        asked: dict[str, Callable[[int], Cost]] = {}
+        for name, subject in subjects.items():
+            call = _call(name, request)
+            if call is None:
+                continue
+            if name not in (_FLASK, _DJANGO, _PAST):
+                finding.traffic[name, request] = _counted(subject, call, wire)
+            asked[name] = partial(_delayed, subject, call, wire, finding.proxy)
+        finding.costs[request] = by_rounds(asked, rounds=rounds, calls=calls)
+    for subject in subjects.values():
+        if "check" in subject.names:
+            subject.cost("check", 1)
+    return finding
+
+
+def _call(name: str, request: str) -> str | None:
+    if name in (_FLOOR, _PAST):
+        return _FLOORS.get(request)
+    return "bare" if name in (_FLASK, _DJANGO) else request
+
+
+def _taken_by(wire: Wire, subjects: Mapping[str, Apart], rounds: int, calls: int) -> float:
+    fetches = {name: partial(subjects[name].cost, "get") for name in (_FLOOR, _PAST)}
+    costs = by_rounds(fetches, rounds=20 + rounds, calls=5 * calls)
+    return middle(each(sub, costs[_FLOOR], costs[_PAST])).wall
+
+
+def _counted(subject: Apart, call: str, wire: Wire) -> tuple[float, float, float]:
+    for calls in (_WARM, _COUNTED):
+        _prepare(subject, call)
+        wire.traffic = Traffic()
+        subject.cost(call, calls)
+    made = _COUNTED + 1  # the first brings its code into the caches, and went over the wire as well
+    went = wire.traffic
+    return went.trips / made, went.sent / made, went.received / made
+
+
+def _delayed(subject: Apart, call: str, wire: Wire, proxy: float, calls: int) -> Cost:
+    _prepare(subject, call)
+    wire.hold = max(0.0, _TRIP - proxy) / 1e6
+    cost = subject.cost(call, calls)
+    wire.hold = 0.0
+    return cost
+
+
+def _prepare(subject: Apart, call: str) -> None:
+    if f"before {call}" in subject.names:
+        subject.cost(f"before {call}", 1)
+
+
+# Who is measured
+
+
+@contextmanager
+def _subjects(store: str, calls: int) -> Iterator[tuple[Mapping[str, Apart], Wire]]:
+    kind, server = _STORES[store]
+    with ExitStack() as stack:
+        place = stack.enter_context(server())
+        wire = stack.enter_context(Wire(place.host, place.port))
+        url = place.url.replace(f":{place.port}", f":{wire.port}")
+        subjects = {
+            _FLASK: Apart(bare, peers.bare_flask),
+            _DJANGO: Apart(bare, peers_django.bare_django),
+            _OURS: Apart(visits, calls, peers.sessionkit_on, url),
+            "Flask-Session": Apart(visits, calls, peers.flask_session_on, kind, url, place.folder),
+            "Flask-Session*": Apart(visits, calls, flask_session_that_waits, kind, url, place.folder),
+            "Django": Apart(visits, calls, peers_django.django_on, kind, url, place.folder),
+            _FLOOR: Apart(floors.floor_on, kind, url, place.folder),
+            _PAST: Apart(floors.floor_on, kind, place.url, place.folder),
+        }
+        for subject in subjects.values():
+            stack.enter_context(subject)
+        yield subjects, wire
+
+
+def bare(make: Callable[..., peers.Subject]) -> Calls:
+    """Return the one request of a bare framework."""
+    return {"bare": make().call("ignore")}
+
+
+def flask_session_that_waits(kind: str, url: str, folder: Path) -> peers.Subject:
+    """Return Flask-Session that does not write at every request."""
+    return peers.flask_session_on(kind, url, folder, refresh=False)
+
+
+def visits(calls: int, make: Callable[..., peers.Subject], *args: object) -> Calls:
+    """Return all requests of a visitor, ``check``, and what goes before a login and a logout."""
+    visitor = make(*args)
+    visitor.check_login()
+    visitor.sign_in()
+    once: dict[str, Callable[[], object]] = {}
+    for view, *before in (("login", "write"), ("logout", "write", "login")):
+        prepared = visitor.call_after(view, *before)
+        # Not a Prepared one itself: what it prepares would be counted, and delayed.
+        once |= {f"before {view}": partial(prepared.prepare, 1 + max(calls, _WARM, _COUNTED)), view: prepared.__call__}
+    return (
+        {view: visitor.call(view) for view in ("ignore", "read", "change", "write")} | once | {"check": visitor.check}
+    )
+
+
+# What is told
+
+
+def _traffic_tables(findings: Sequence[_Finding]) -> list[Table]:
+    whats = {
+        "trips": "Round trips of a request",
+        "sent": "Bytes of a request to the store's server",
+        "received": "Bytes of a request from the store's server",
+    }
+    return [
+        Table(
+            f"wire-{name}",
+            title,
+            list(_REQUESTS.values()),
+            [
+                [f"{finding.store}: {who}", *(_went(finding, who, request, place) for request in _REQUESTS)]
+                for finding in findings
+                for who in dict.fromkeys(who for who, _ in finding.traffic)
+            ],
+        )
+        for place, (name, title) in enumerate(whats.items())
+    ]
+
+
+def _went(finding: _Finding, who: str, request: str, place: int) -> float | None:
+    there = finding.traffic.get((who, request))
+    return None if there is None else there[place]
+
+
+def _latency_table(findings: Sequence[_Finding]) -> Table:
+    rows: list[Sequence[Cell]] = []
+    for finding in findings:
+        for name in finding.costs["read"]:
+            if name in (_FLASK, _DJANGO):
+                continue
+            cells = [
+                _milliseconds(finding, request, name) if name in costs else None
+                for request, costs in finding.costs.items()
+            ]
+            rows.append([f"{finding.store}: {name}", *cells])
+    held = ", ".join(f"{finding.proxy:.0f} us on {finding.store}" for finding in findings)
+    return Table(
+        "wire-latency",
+        "Where a trip takes 1 ms: ms of a request above the framework's own bare one, wall clock",
+        list(_REQUESTS.values()),
+        rows,
+        f"Of a trip's 1 ms the proxy takes by itself: {held}. The driver's own calls are told in full.",
+    )
+
+
+def _milliseconds(finding: _Finding, request: str, name: str) -> float:
+    return median(cost.wall for cost in finding.surplus(request, name)) / 1000
+
+
+def _goals_table(findings: Sequence[_Finding]) -> Table:
+    rows: list[Sequence[Cell]] = []
+    for request, most in _GOALS.items():
+        for finding in findings:
+            reached = _milliseconds(finding, request, _OURS)
+            floor = _milliseconds(finding, request, _FLOOR)
+            rows.append([f"{request}, {finding.store}", most, reached, "met" if reached <= most else "missed", floor])
+    return Table(
+        "wire-goals",
+        "Goals and what was reached where a trip takes 1 ms: ms above bare Flask",
+        ["at most", "reached", "", "the driver's own calls"],
+        rows,
+        "The driver's own calls are the same trips without a framework, a record or a cookie.",
+    )
+
+
+if __name__ == "__main__":
+    main()
