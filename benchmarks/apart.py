@@ -9,6 +9,7 @@ import gc
 import multiprocessing
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -22,10 +23,9 @@ _spawned = multiprocessing.get_context("spawn")
 
 
 class Apart:
-    """One subject in its process.
+    """One subject in its process. It is made while others are; who uses it first waits for it.
 
     :param make: a function of a module, called there with ``args``; it returns what can be called.
-    :raises RuntimeError: it could not be made; the message has its traceback.
     """
 
     def __init__(self, make: Callable[..., Calls], *args: object) -> None:
@@ -33,13 +33,23 @@ class Apart:
         self._process = _spawned.Process(target=_serve, args=(theirs, make, args), daemon=True)
         self._process.start()
         theirs.close()
-        self.names: frozenset[str] = self._answer()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What it can be asked for.
+
+        :raises RuntimeError: it could not be made; the message has its traceback.
+        """
+        names: frozenset[str] = self._answer()
+        return names
 
     def cost(self, name: str, calls: int) -> Cost:
         """Return what a call costs there, of ``calls`` in a row.
 
-        :raises RuntimeError: a call failed.
+        :raises RuntimeError: a call failed, or it could not be made.
         """
+        if name not in self.names:
+            raise RuntimeError(f"There is no {name!r}, but {', '.join(sorted(self.names))}.")
         self._pipe.send((name, calls))
         answer: Cost = self._answer()
         return answer

@@ -142,6 +142,8 @@ def flask_session_on(kind: str, url: str, folder: Path, *, refresh: bool = True)
         )
     elif kind == "sql":
         app.config.update(SESSION_TYPE="sqlalchemy", SESSION_SQLALCHEMY=_flask_sqlalchemy(app, url))
+        if not refresh:
+            app.config["SESSION_SQLALCHEMY_TABLE"] = "sessions_not_refreshed"  # who makes a table looks first, no more
     else:
         # Without a threshold it counts no files, which is its fastest.
         folder = folder / f"flask-session-{refresh}"

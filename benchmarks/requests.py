@@ -74,12 +74,13 @@ def main() -> None:
     report = Report("requests", options.save, *packages.split())
     print(f"{rounds} rounds of {calls} requests each; medians")
     findings = []
-    for name in [options.only] if options.only else STORES:
-        with STORES[name]() as subjects:
-            finding = _measured(name, subjects, rounds, calls)
-        findings.append(finding)
-        for table in finding.tables():
-            report.add(table)
+    with _all({FLASK: Apart(bare, peers.bare_flask), DJANGO: Apart(bare, peers_django.bare_django)}) as frameworks:
+        for name in [options.only] if options.only else STORES:
+            with STORES[name]() as subjects:
+                finding = _measured(name, {**frameworks, **subjects}, rounds, calls)
+            findings.append(finding)
+            for table in finding.tables():
+                report.add(table)
     for table in (sizes_table(findings), *goal_tables(findings)):
         report.add(table)
 
@@ -162,8 +163,6 @@ def _on(kind: str, url: str, folder: Path, **more: Apart) -> Iterator[Subjects]:
         )
     with _all(
         {
-            FLASK: Apart(bare, peers.bare_flask),
-            DJANGO: Apart(bare, peers_django.bare_django),
             OURS: Apart(visits, peers.sessionkit_on, url),
             "Flask-Session": Apart(visits, _flask_session, kind, theirs, folder, True),
             "Flask-Session*": Apart(visits, _flask_session, kind, lazily, folder, False),
@@ -219,8 +218,6 @@ def _in_cookies() -> Iterator[Subjects]:
         RedisServer() as place,
         _all(
             {
-                FLASK: Apart(bare, peers.bare_flask),
-                DJANGO: Apart(bare, peers_django.bare_django),
                 OURS: Apart(visits, peers.sessionkit_cookie, None),
                 f"{OURS}, revocable: files": Apart(visits, peers.sessionkit_cookie, f"file://{folder}/known"),
                 f"{OURS}, revocable: Redis": Apart(visits, peers.sessionkit_cookie, place.url),
