@@ -65,11 +65,6 @@ def bare_flask() -> Subject:
     return Subject(app, cookie=_NO_ONES)
 
 
-def flask_without_secret() -> Subject:
-    """Flask as it comes, which makes a session object that says that there is no secret."""
-    return Subject(_flask(), cookie=_NO_ONES)
-
-
 def signed_cookie() -> Subject:
     """Flask's own sessions."""
     return Subject(_flask(SECRET_KEY=SECRET), on_server=False)

@@ -11,9 +11,10 @@ and ``regenerate()``, then ``clear()`` for Flask-Session and starsessions; what 
 session, ``cycle_key()`` and three values, then ``flush()``; Flask's own cookie has no renewal.
 
 Of peers whose sessions would be thrown away at 300 or 500 the limit is lifted, and their SQLite files are in WAL mode
-as ours is; Django keeps its connections. PostgreSQL does not wait for the disk, for none of them. Else all is as it
-comes: so pymemcache, which Flask-Session is handed, does not wait for the answer to a write, as we and Django do. It
-is told not to wait for more to send either (``no_delay``): by default the next read then comes 40 ms late.
+as ours is; Django keeps its connections. PostgreSQL and MariaDB do not wait for the disk at a commit, for none of them.
+Else all is as it comes: so pymemcache, which Flask-Session is handed, does not wait for the answer to a write, as we
+and Django do. It is told not to wait for more to send either (``no_delay``): by default the next read then comes 40 ms
+late.
 Flask-Session* has ``SESSION_REFRESH_EACH_REQUEST = False``; by default it writes at every request. Django's MariaDB is
 spoken to by PyMySQL, which stands in for mysqlclient. starsessions runs on an event loop of its own, as bare Starlette
 does there; an await of the server costs it a turn of that loop, which is in its surplus, as it is in production.
@@ -42,6 +43,7 @@ from .surplus import (
     DJANGO,
     FLASK,
     FLOOR,
+    LAZY,
     OURS,
     OWN_COOKIE,
     REQUESTS,
@@ -81,7 +83,9 @@ def main() -> None:
             findings.append(finding)
             for table in finding.tables():
                 report.add(table)
-    for table in (sizes_table(findings), *goal_tables(findings)):
+    if any(finding.sizes for finding in findings):
+        report.add(sizes_table(findings))
+    for table in goal_tables(findings):
         report.add(table)
 
 
@@ -165,7 +169,7 @@ def _on(kind: str, url: str, folder: Path, **more: Apart) -> Iterator[Subjects]:
         {
             OURS: Apart(visits, peers.sessionkit_on, url),
             "Flask-Session": Apart(visits, _flask_session, kind, theirs, folder, True),
-            "Flask-Session*": Apart(visits, _flask_session, kind, lazily, folder, False),
+            LAZY: Apart(visits, _flask_session, kind, lazily, folder, False),
             "Django": Apart(visits, peers_django.django_on, kind, django, folder),
             **({} if kind == "memory" else {FLOOR: Apart(floors.floor_on, kind, floor, folder)}),
             **more,
@@ -189,8 +193,17 @@ def _in_folder(kind: str, url: str) -> Iterator[Subjects]:
 
 
 @contextmanager
-def _on_sql(server: type[PostgreSQLServer | MariaDBServer]) -> Iterator[Subjects]:
-    with server() as place, _on("sql", place.url, place.folder) as subjects:
+def _on_postgresql() -> Iterator[Subjects]:
+    with PostgreSQLServer() as place, _on("sql", place.url, place.folder) as subjects:
+        yield subjects
+
+
+@contextmanager
+def _on_mariadb() -> Iterator[Subjects]:
+    with (
+        MariaDBServer("--innodb-flush-log-at-trx-commit=2") as place,
+        _on("sql", place.url, place.folder) as subjects,
+    ):
         yield subjects
 
 
@@ -233,8 +246,8 @@ STORES = {
     "memory": partial(_in_folder, "memory", "memory:"),
     "files": partial(_in_folder, "files", "file://{}/ours"),
     "SQLite": partial(_in_folder, "sql", "sqlite:///{}/ours.db"),
-    "PostgreSQL": partial(_on_sql, PostgreSQLServer),
-    "MariaDB": partial(_on_sql, MariaDBServer),
+    "PostgreSQL": _on_postgresql,
+    "MariaDB": _on_mariadb,
     "Redis": _on_redis,
     "Memcached": _on_memcached,
     "cookie": _in_cookies,

@@ -8,7 +8,7 @@ from operator import attrgetter, sub, truediv
 from typing import Final, TypeAlias
 
 from .tables import Cell, Table
-from .timing import Cost, each, middle
+from .timing import Cost, each, middle, spread
 from .views import SIZES
 
 OURS: Final = "SessionKit"
@@ -27,8 +27,10 @@ REQUESTS: Final = {
     "logout": "logout",
 }
 
-#: The cheapest of those on the same store is what ours is compared with; in the browser it is Flask's own.
-_RIVALS: Final = ("Flask-Session", "Flask-Session*", "Django")
+#: The cheaper of those on the same store is what ours is compared with; in the browser it is Flask's own.
+_RIVALS: Final = ("Flask-Session", "Django")
+#: With a setting that is not its default: it does not write at each request.
+LAZY: Final = "Flask-Session*"
 
 #: A subject's costs of one request, round by round.
 Costs: TypeAlias = Mapping[str, Sequence[Cost]]
@@ -76,10 +78,13 @@ class Finding:
         rivals = [OWN_COOKIE] if OWN_COOKIE in costs else [name for name in _RIVALS if name in costs]
         return min(rivals, key=lambda name: clock(middle(self.surplus(request, name))))
 
-    def of_cheaper(self, request: str, clock: Clock, name: str = OURS) -> float:
-        """Return our surplus as a multiple of theirs."""
-        theirs = self.surplus(request, self.cheaper(request, clock))
-        return clock(middle(each(truediv, self.surplus(request, name), theirs)))
+    def of_cheaper(self, request: str, clock: Clock, name: str = OURS) -> list[Cost]:
+        """Return our surplus as a multiple of theirs, round by round."""
+        return self.of(self.cheaper(request, clock), request, name)
+
+    def of(self, other: str, request: str, name: str = OURS) -> list[Cost]:
+        """Return our surplus as a multiple of another's, round by round."""
+        return each(truediv, self.surplus(request, name), self.surplus(request, other))
 
     def above_floor(self, request: str, clock: Clock) -> float | None:
         """Return the microseconds of our surplus above the driver's own calls; ``None``: there is no driver."""
@@ -107,7 +112,11 @@ class Finding:
             rows.append([name, *self._cells(name, clock), ratio])
         for name in [name for name in self.costs["ignore"] if name.startswith(OURS)]:
             ratios = [self.of_cheaper(request, clock, name) for request in REQUESTS if request != "ignore"]
-            rows.append([f"{name} / the cheaper", None, *ratios, None])
+            rows.append([f"{name} / the cheaper", None, *(clock(middle(ratio)) for ratio in ratios), None])
+            rows.append(["  middle half of the rounds", None, *(spread(ratio, clock) for ratio in ratios), None])
+        if LAZY in self.costs["ignore"]:
+            ratios = [self.of(LAZY, request) for request in REQUESTS if request != "ignore"]
+            rows.append([f"{OURS} / {LAZY}", None, *(clock(middle(ratio)) for ratio in ratios), None])
         who = {REQUESTS[request]: self.cheaper(request, clock) for request in REQUESTS if request != "ignore"}
         if any(FLOOR in costs for costs in self.costs.values()):
             above = [self.above_floor("read", clock), self.above_floor("change", clock)]
@@ -177,19 +186,27 @@ def _goals(findings: Sequence[Finding], kind: str) -> Table:
         rows.append([title_of_goal, most, *reached.values(), "missed: " + ", ".join(missed) if missed else "met"])
     for request in ("read", "change"):
         least = [finding.floor_of_cheaper(request, clock) for finding in findings]
-        rows.append([f"  {request}: the floor / the cheaper", None, *least, ""])
+        rows.append([f"(the floor / the cheaper, {request})", None, *least, ""])
+        lazy = [_of_lazy(finding, request, clock) for finding in findings]
+        rows.append([f"({request} / {LAZY})", None, *lazy, ""])
     return Table(
         f"requests-goals{kind}",
         f"Goals and what was reached, {title}",
         ["at most", *(finding.store for finding in findings), ""],
         rows,
         "In cookies the cheaper is Flask's own; memory is no store for a server and has no goal of that kind. "
-        "Where the floor alone is as dear as the goal, no library could meet it.",
+        "Where the floor alone is as dear as a goal, no library could meet it.",
     )
 
 
 def _of_cheaper(finding: Finding, request: str, clock: Clock) -> float | None:
-    return None if finding.store == "memory" else finding.of_cheaper(request, clock)
+    return None if finding.store == "memory" else clock(middle(finding.of_cheaper(request, clock)))
+
+
+def _of_lazy(finding: Finding, request: str, clock: Clock) -> float | None:
+    if finding.store == "memory" or LAZY not in finding.costs[request]:
+        return None
+    return clock(middle(finding.of(LAZY, request)))
 
 
 def _growth_of_ours(finding: Finding, clock: Clock) -> float | None:

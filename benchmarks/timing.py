@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from operator import attrgetter
 from statistics import median, quantiles
 from typing import Any, TypeVar
 
@@ -59,9 +60,9 @@ def middle(costs: Sequence[Cost]) -> Cost:
     return Cost(median(cost.wall for cost in costs), median(cost.cpu for cost in costs))
 
 
-def spread(costs: Sequence[Cost]) -> str:
-    """Return the middle half of what the processor spent, for a table."""
-    low, _, high = quantiles((cost.cpu for cost in costs), n=4)
+def spread(costs: Sequence[Cost], clock: Callable[[Cost], float] = attrgetter("cpu")) -> str:
+    """Return the middle half, for a table; by default of what the processor spent."""
+    low, _, high = quantiles(map(clock, costs), n=4)
     return f"{low:.2f}-{high:.2f}" if high < 10 else f"{low:.0f}-{high:.0f}"
 
 
