@@ -52,6 +52,7 @@ from .surplus import (
     Finding,
     Sized,
     goal_tables,
+    request_tables,
     sizes_table,
 )
 from .tables import Report, arguments
@@ -83,9 +84,8 @@ def main() -> None:
             findings.append(finding)
             for table in finding.tables():
                 report.add(table)
-    if any(finding.sizes for finding in findings):
-        report.add(sizes_table(findings))
-    for table in goal_tables(findings):
+    sizes = [sizes_table(findings)] if any(finding.sizes for finding in findings) else []
+    for table in (*request_tables(findings), *sizes, *goal_tables(findings)):
         report.add(table)
 
 

@@ -137,6 +137,30 @@ class Finding:
         return [clock(middle(self.surplus(request, name))) for request in REQUESTS]
 
 
+def request_tables(findings: Sequence[Finding]) -> list[Table]:
+    """Return what one request costs on each store, a table for each request, by the wall clock."""
+    return [_over_stores(findings, request) for request in REQUESTS]
+
+
+def _over_stores(findings: Sequence[Finding], request: str) -> Table:
+    _, clock = CLOCKS[""]
+    shown = [OURS, *_RIVALS[:1], LAZY, *_RIVALS[1:], "starsessions", OWN_COOKIE, FLOOR]
+    there = [name for name in shown if any(name in finding.costs[request] for finding in findings)]
+    rows: list[Sequence[Cell]] = []
+    for finding in findings:
+        costs = finding.costs[request]
+        figures = {name: costs[name] if name == FLOOR else finding.surplus(request, name) for name in costs}
+        row = [clock(middle(figures[name])) if name in figures else None for name in there]
+        is_nothing = request == "ignore"  # so near to it that no ratio would tell anything
+        rows.append([finding.store, *row, None if is_nothing else clock(middle(finding.of_cheaper(request, clock)))])
+    return Table(
+        f"requests-{REQUESTS[request].replace(' ', '-')}",
+        f"{REQUESTS[request].capitalize()}: us above the framework's own bare request, wall clock",
+        [*there, "ours / the cheaper"],
+        rows,
+    )
+
+
 def sizes_table(findings: Sequence[Finding]) -> Table:
     """Return what sessions of 1, 10 and 100 keys cost."""
     _, clock = CLOCKS[""]
