@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import create_engine, func, select
 from sqlalchemy.engine import Engine
 
 from flask_sessionkit.stores.base import GRACE
@@ -88,7 +88,7 @@ def _databases(kind: str, url: str, django: str, options: argparse.Namespace) ->
         ("one DELETE", lambda: _one_delete(engine, store)),
     ):
         crowds.fill_table(engine, store, options.expired, now=now, expired=True)
-        _settle(engine)
+        crowds.settle(engine)
         if title.startswith("flask"):
             print(f"  {kind}: {_plan(engine, store)}")
         _print(f"{kind}: {title}", _beside_saves(peers.sessionkit(url), purge))
@@ -102,8 +102,8 @@ def _databases(kind: str, url: str, django: str, options: argparse.Namespace) ->
 def _files(folder: Path, options: argparse.Namespace) -> None:
     home = folder / "sessions"
     now = time.time()
-    crowds.fill_folder(home, crowds.records(options.live, now=now, expired=False))
-    crowds.fill_folder(home, crowds.records(options.expired, now=now, expired=True))
+    crowds.fill_folder(home, options.live, now=now, expired=False)
+    crowds.fill_folder(home, options.expired, now=now, expired=True)
     url = f"file://{home}"
     _print("files: flask sessions purge", _beside_saves(peers.sessionkit(url), lambda: _command(url)))
     _print_django("files: Django's clearsessions", f"file:{folder}/django", options)
@@ -178,13 +178,6 @@ def _is_done(save: Callable[[], None]) -> bool:
 def _count(engine: Engine, store: SQLAlchemyStore) -> int:
     with engine.connect() as connection:
         return int(connection.execute(select(func.count()).select_from(store._table)).scalar_one())
-
-
-def _settle(engine: Engine) -> None:
-    """Have the server count its rows, as it does by itself after a while."""
-    analyze = {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE", "mysql": "ANALYZE TABLE sessionkit_records"}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(analyze[engine.dialect.name]))
 
 
 def _plan(engine: Engine, store: SQLAlchemyStore) -> str:
