@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from .apart import Calls
-from .peers import Subject, sessionkit_app
+from .peers import Subject, bare_flask, sessionkit_app
+from .views import Data, View
 
 _Pair: TypeAlias = tuple[Callable[[], bytes], Callable[[], object]]
 
@@ -20,7 +21,11 @@ _TIMEOUT = 0.5  # as SESSIONKIT_STORE_TIMEOUT by default
 
 
 def floor_on(kind: str, url: str, folder: Path) -> Calls:
-    """Return ``get``, ``set`` and both, of a typical session's bytes: redis, memcached, sql or files."""
+    """Return ``get``, ``set`` and both, of a typical session's bytes: redis, memcached, sql or files.
+
+    Each comes twice: called over and over, when the driver has the processor's caches to itself, and as ``view get``
+    and so on in a view of bare Flask, where it shares them with a request, as a store does.
+    """
     kept = _kept()
     key = secrets.token_hex(32)
     get, put = _PAIRS[kind](url, folder, key, kept)
@@ -32,7 +37,17 @@ def floor_on(kind: str, url: str, folder: Path) -> Calls:
         get()
         put()
 
-    return {"get": get, "set": put, "get and set": both}
+    calls: dict[str, Callable[[], object]] = {"get": get, "set": put, "get and set": both}
+    visitor = bare_flask({name.replace(" ", "-"): _view(call) for name, call in calls.items()})
+    return calls | {f"view {name}": visitor.call(name.replace(" ", "-")) for name in calls}
+
+
+def _view(call: Callable[[], object]) -> View:
+    def view(session: Data) -> str:
+        call()
+        return "ok"
+
+    return view
 
 
 def _kept() -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,11 @@ def cookies(folder: Path) -> dict[str, Callable[[str], str]]:
     }
 
 
-def bare_flask() -> Subject:
+def bare_flask(views: Mapping[str, View] = VIEWS) -> Subject:
     """Flask with nothing for a session: one object for all requests that is neither opened nor saved."""
-    app = _flask()
+    app = Flask("benchmark")
     app.session_interface = _NoSessions()
+    _add(app, views)
     return Subject(app, cookie=_NO_ONES)
 
 
@@ -202,9 +203,13 @@ def _logout(session: Data) -> str:
 def _flask(login: View = _login, logout: View = _logout, **config: object) -> Flask:
     app = Flask("benchmark")
     app.config.update(config)
-    for name, view in {**VIEWS, "login": login, "logout": logout}.items():
-        app.add_url_rule(f"/{name}", name, _flask_view(view))
+    _add(app, {**VIEWS, "login": login, "logout": logout})
     return app
+
+
+def _add(app: Flask, views: Mapping[str, View]) -> None:
+    for name, view in views.items():
+        app.add_url_rule(f"/{name}", name, _flask_view(view))
 
 
 def _flask_view(view: View) -> Callable[[], str]:

@@ -15,6 +15,7 @@ OURS: Final = "SessionKit"
 FLASK, DJANGO, STARLETTE = "bare Flask", "bare Django", "bare Starlette"
 BARE: Final = (FLASK, DJANGO, STARLETTE)
 FLOOR: Final = "the driver's floor"
+FLOOR_IN_VIEW: Final = "the floor in a view"
 OWN_COOKIE: Final = "Flask's own cookie"
 
 #: As they are called, and as tables have them.
@@ -67,6 +68,10 @@ class Finding:
         costs = self.sizes[request]
         return each(sub, costs[name, keys], costs[_bare_of(name), 0])
 
+    def figures(self, request: str, name: str) -> Sequence[Cost]:
+        """Return what tables show: a surplus, or all of it where nothing is taken off."""
+        return self.costs[request][name] if name in (*BARE, FLOOR) else self.surplus(request, name)
+
     def of_bare(self, name: str) -> list[Cost]:
         """Return what a view that does not look costs, as a multiple of the bare framework's."""
         costs = self.costs["ignore"]
@@ -86,19 +91,18 @@ class Finding:
         """Return our surplus as a multiple of another's, round by round."""
         return each(truediv, self.surplus(request, name), self.surplus(request, other))
 
-    def above_floor(self, request: str, clock: Clock) -> float | None:
+    def above_floor(self, request: str, clock: Clock, floor: str = FLOOR) -> float | None:
         """Return the microseconds of our surplus above the driver's own calls; ``None``: there is no driver."""
-        costs = self.costs[request]
-        if FLOOR not in costs:
+        if floor not in self.costs[request]:
             return None
-        return clock(middle(each(sub, self.surplus(request, OURS), costs[FLOOR])))
+        return clock(middle(each(sub, self.surplus(request, OURS), self.figures(request, floor))))
 
     def floor_of_cheaper(self, request: str, clock: Clock) -> float | None:
         """Return the driver's own calls as a multiple of their surplus: less than that nobody can reach."""
-        costs = self.costs[request]
-        if FLOOR not in costs:
+        if FLOOR_IN_VIEW not in self.costs[request]:
             return None
-        return clock(middle(each(truediv, costs[FLOOR], self.surplus(request, self.cheaper(request, clock)))))
+        theirs = self.surplus(request, self.cheaper(request, clock))
+        return clock(middle(each(truediv, self.surplus(request, FLOOR_IN_VIEW), theirs)))
 
     def tables(self) -> list[Table]:
         """Return what each request costs, by the wall clock and by the processor's."""
@@ -108,7 +112,7 @@ class Finding:
         title, clock = CLOCKS[kind]
         rows: list[Sequence[Cell]] = []
         for name in dict.fromkeys(name for costs in self.costs.values() for name in costs):
-            ratio = None if name == FLOOR else clock(middle(self.of_bare(name)))
+            ratio = clock(middle(self.of_bare(name))) if name in self.costs["ignore"] else None
             rows.append([name, *self._cells(name, clock), ratio])
         for name in [name for name in self.costs["ignore"] if name.startswith(OURS)]:
             ratios = [self.of_cheaper(request, clock, name) for request in REQUESTS if request != "ignore"]
@@ -118,9 +122,10 @@ class Finding:
             ratios = [self.of(LAZY, request) for request in REQUESTS if request != "ignore"]
             rows.append([f"{OURS} / {LAZY}", None, *(clock(middle(ratio)) for ratio in ratios), None])
         who = {REQUESTS[request]: self.cheaper(request, clock) for request in REQUESTS if request != "ignore"}
-        if any(FLOOR in costs for costs in self.costs.values()):
-            above = [self.above_floor("read", clock), self.above_floor("change", clock)]
-            rows.append([f"{OURS} - the floor", None, *above, None, None, None, None])
+        for floor in (FLOOR, FLOOR_IN_VIEW):
+            if floor in self.costs["read"]:
+                above = [self.above_floor(request, clock, floor) for request in ("read", "change", "write")]
+                rows.append([f"{OURS} - {floor}", None, *above, None, None, None])
         return Table(
             f"requests-{self.store.lower()}{kind}",
             f"{self.store}: us of a request above the framework's own bare one, {title}",
@@ -130,11 +135,9 @@ class Finding:
         )
 
     def _cells(self, name: str, clock: Clock) -> list[Cell]:
-        if name in BARE or name == FLOOR:  # in full
-            return [
-                clock(middle(costs[name])) if name in (costs := self.costs[request]) else None for request in REQUESTS
-            ]
-        return [clock(middle(self.surplus(request, name))) for request in REQUESTS]
+        return [
+            clock(middle(self.figures(request, name))) if name in self.costs[request] else None for request in REQUESTS
+        ]
 
 
 def request_tables(findings: Sequence[Finding]) -> list[Table]:
@@ -144,13 +147,12 @@ def request_tables(findings: Sequence[Finding]) -> list[Table]:
 
 def _over_stores(findings: Sequence[Finding], request: str) -> Table:
     _, clock = CLOCKS[""]
-    shown = [OURS, *_RIVALS[:1], LAZY, *_RIVALS[1:], "starsessions", OWN_COOKIE, FLOOR]
+    shown = [OURS, *_RIVALS[:1], LAZY, *_RIVALS[1:], "starsessions", OWN_COOKIE, FLOOR, FLOOR_IN_VIEW]
     there = [name for name in shown if any(name in finding.costs[request] for finding in findings)]
     rows: list[Sequence[Cell]] = []
     for finding in findings:
         costs = finding.costs[request]
-        figures = {name: costs[name] if name == FLOOR else finding.surplus(request, name) for name in costs}
-        row = [clock(middle(figures[name])) if name in figures else None for name in there]
+        row = [clock(middle(finding.figures(request, name))) if name in costs else None for name in there]
         is_nothing = request == "ignore"  # so near to it that no ratio would tell anything
         rows.append([finding.store, *row, None if is_nothing else clock(middle(finding.of_cheaper(request, clock)))])
     return Table(
@@ -209,8 +211,10 @@ def _goals(findings: Sequence[Finding], kind: str) -> Table:
         missed = [store for store, figure in reached.items() if figure is not None and figure > most]
         rows.append([title_of_goal, most, *reached.values(), "missed: " + ", ".join(missed) if missed else "met"])
     for request in ("read", "change"):
+        above = [finding.above_floor(request, clock, FLOOR_IN_VIEW) for finding in findings]
+        rows.append([f"({request} - {FLOOR_IN_VIEW}, us)", None, *above, ""])
         least = [finding.floor_of_cheaper(request, clock) for finding in findings]
-        rows.append([f"(the floor / the cheaper, {request})", None, *least, ""])
+        rows.append([f"({FLOOR_IN_VIEW} / the cheaper, {request})", None, *least, ""])
         lazy = [_of_lazy(finding, request, clock) for finding in findings]
         rows.append([f"({request} / {LAZY})", None, *lazy, ""])
     return Table(
