@@ -1,24 +1,38 @@
-"""How many bytes a session takes where it lies: typical ones, signed in, beside Flask-Session's in the same server.
+"""How many bytes a session takes where it lies: typical ones, signed in, beside Flask-Session's and Django's.
 
-Each is made by a request of its own. What is counted is what the server or the disk has more afterwards, with all
-indexes; the figure before, of an empty store that was used once, is taken off.
+Each is made by a request of its own, with ids as random as they are in life. What is counted is what the server or the
+disk has more afterwards, with all indexes; what an empty store has that was used once is taken off. Servers and
+databases take room in steps, so it is counted at four sizes within one doubling, and the middle of them is told.
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
+import secrets
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 
 from tests.servers import MariaDBServer, MemcachedServer, PostgreSQLServer, RedisServer
 
 from . import peers
-from .timing import machine
+from .apart import Apart, Calls
+from .peers_django import django_on
+from .tables import Cell, Report, Table, arguments
+from .views import TYPICAL
+from .visitor import Subject
+
+#: Times of what Flask-Session takes in Redis, at most.
+GOAL = 0.8
+#: By how much more sessions there are at each count than at the first: a server's tables double somewhere between.
+_STEPS = (1, 1.2, 1.4, 1.7)
+
+Maker = Callable[[str, str, Path], Subject]
 
 
 @dataclass
@@ -37,39 +51,95 @@ class Place:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=1000)
+    parser = arguments(__doc__)
+    parser.add_argument("--sessions", type=int, default=2000, help="at the first count")
     options = parser.parse_args()
-    print(machine("flask", "flask-session", "redis", "sqlalchemy"))
-    print(f"{options.sessions:,} sessions\n")
-    print(f"  {'bytes a session':16}{'ours':>10}{'Flask-Session':>16}{'ratio':>8}")
-    for kind, place in PLACES.items():
+    sessions = 60 if options.quick else options.sessions
+    # InnoDB takes room by the megabyte, so few sessions tell nothing.
+    places = {kind: place for kind, place in PLACES.items() if not (options.quick and kind == "MariaDB")}
+    report = Report("footprint", options.save, "flask", "flask-session", "django", "redis", "sqlalchemy")
+    rows: list[Sequence[Cell]] = []
+    for kind, place in places.items():
         sizes = []
-        for subject in (_ours, _theirs):
+        for maker in (_ours, peers.flask_session_on, django_on):
             with place() as here:
-                # InnoDB takes room by the megabyte.
-                number = options.sessions * (20 if kind == "MariaDB" else 1)
-                sizes.append(_bytes_each(subject(here), here, number))
-        ours, theirs = sizes
-        print(f"  {kind:16}{ours:>10.0f}{theirs:>16.0f}{ours / theirs:>8.2f}", flush=True)
+                sizes.append(_bytes_each(maker, here, sessions * (3 if kind == "MariaDB" else 1)))
+        ours, flask_session, django = sizes
+        goal = ("met" if ours / flask_session <= GOAL else "missed") if kind == "Redis" else None
+        rows.append((kind, *sizes, ours / flask_session, ours / django, goal))
+    report.add(
+        Table(
+            "footprint",
+            "Bytes of a signed-in session, indexes included",
+            ("SessionKit", "Flask-Session", "Django", "to Flask-Session", "to Django", f"goal: {GOAL}"),
+            rows,
+            "SessionKit's has a list of each user's sessions, with device and address, for three sessions a user; the "
+            "others' have none. Flask-Session is on cachelib's files and on SQLAlchemy, Django on its cache, its db "
+            "and its files.",
+        )
+    )
+    report.add(_where_they_go(sessions))
 
 
-def _bytes_each(visitor: peers.Subject, here: Place, number: int) -> float:
-    begin = visitor.call("begin")
-    begin()
-    before = here.size()
-    for turn in range(number):
-        peers.TYPICAL["_user_id"] = str(4711 + turn // 3)  # three sessions a user
+def _bytes_each(maker: Maker, here: Place, sessions: int) -> float:
+    with Apart(_visitor, maker, here.kind, here.url, here.folder) as subject:
+        subject.cost("begin", 2)  # its tables are there then
+        before, number, each = here.size(), 0, []
+        for step in _STEPS:
+            more = int(sessions * step) - number
+            subject.cost("begin", more - 1)  # and one that warms it up
+            number += more
+            each.append((here.size() - before) / number)
+    return mean(each)
+
+
+def _visitor(maker: Maker, kind: str, url: str, folder: Path) -> Calls:
+    """Return what begins a session, of a user with three of them."""
+    subject = maker(kind, url, folder)
+    subject.another().sign_in()
+    begin = subject.call("begin")
+    turns = itertools.count()
+
+    def sign_in() -> None:
+        TYPICAL.update(
+            _user_id=str(4711 + next(turns) // 3), _id=secrets.token_hex(64), csrf_token=secrets.token_hex(20)
+        )
         begin()
-    return (here.size() - before) / number
+
+    return {"begin": sign_in}
 
 
-def _ours(here: Place) -> peers.Subject:
-    return peers.Subject(peers.sessionkit_app(here.url))
+def _ours(kind: str, url: str, folder: Path) -> Subject:
+    return peers.sessionkit_on(url)
 
 
-def _theirs(here: Place) -> peers.Subject:
-    return peers.flask_session_on(here.kind, here.url, here.folder)
+def _where_they_go(sessions: int) -> Table:
+    """Return what our bytes in Redis are."""
+    import msgspec
+    import redis
+
+    from flask_sessionkit.stores.redis import RedisStore
+
+    with _redis() as here, redis.Redis.from_url(here.url) as client:
+        total = _bytes_each(_ours, here, sessions)
+        indexes = [name for name in client.scan_iter("session:owner:*") if client.zcard(name) == 3]
+        index = mean(client.memory_usage(name) or 0 for name in indexes[:100]) / 3
+        record = next(record for record in RedisStore(here.url).scan() if record.owner)
+        [name] = client.scan_iter(f"*{record.key}")
+        whole = client.memory_usage(name) or 0
+        length = client.strlen(name)
+    data = len(msgspec.msgpack.encode(TYPICAL))
+    rows: list[tuple[str, float]] = [
+        ("what the application keeps (msgpack)", data),
+        ("its seal, times, user and lineage", len(record.payload) - data),
+        ("times, version and owner, for the store", length - len(record.payload) - len(record.info)),
+        ("device and address", len(record.info)),
+        ("the key's name", len(name)),
+        ("Redis's own for a key and its value", whole - length - len(name)),
+        ("a third of its user's list", index),
+    ]
+    rows.append(("Redis's tables of keys and of expiries", total - sum(size for _, size in rows)))
+    return Table("footprint-redis", "Where our bytes go in Redis", ("bytes",), [*rows, ("together", total)])
 
 
 @contextmanager
@@ -145,7 +215,7 @@ def _postgresql() -> Iterator[Place]:
 
 @contextmanager
 def _mariadb() -> Iterator[Place]:
-    with MariaDBServer("--innodb-stats-persistent=1") as server:
+    with MariaDBServer("--innodb-stats-persistent=1", "--innodb-flush-log-at-trx-commit=2") as server:
         total = "SELECT sum(data_length + index_length) FROM information_schema.tables WHERE table_schema = 'sessions'"
 
         def used() -> int:
