@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,26 +20,38 @@ _Pair: TypeAlias = tuple[Callable[[], bytes], Callable[[], object]]
 _TIMEOUT = 0.5  # as SESSIONKIT_STORE_TIMEOUT by default
 
 
-def floor_on(kind: str, url: str, folder: Path) -> Calls:
+def floor_on(kind: str, url: str, folder: Path, sizes: Sequence[int] = ()) -> Calls:
     """Return ``get``, ``set`` and both, of a typical session's bytes: redis, memcached, sql or files.
 
     Each comes twice: called over and over, when the driver has the processor's caches to itself, and as ``view get``
     and so on in a view of bare Flask, where it shares them with a request, as a store does.
+
+    :param sizes: how many keys further sessions have: ``read 10`` and ``change 10`` are such views on one of ten.
     """
-    kept = _kept()
-    key = secrets.token_hex(32)
-    get, put = _PAIRS[kind](url, folder, key, kept)
+    get, put = _checked(kind, url, folder, _kept("begin", "change"))
+    calls: dict[str, Callable[[], object]] = {"get": get, "set": put, "get and set": _both(get, put)}
+    views = {f"view {name}": call for name, call in calls.items()}
+    for keys in sizes:
+        get, put = _checked(kind, url, folder, _kept(f"write_{keys}", "change_text"))
+        views |= {f"read {keys}": get, f"change {keys}": _both(get, put)}
+    visitor = bare_flask({name.replace(" ", "-"): _view(call) for name, call in views.items()})
+    return calls | {name: visitor.call(name.replace(" ", "-")) for name in views}
+
+
+def _checked(kind: str, url: str, folder: Path, kept: bytes) -> _Pair:
+    get, put = _PAIRS[kind](url, folder, secrets.token_hex(32), kept)
     put()
     if get() != kept:
         raise AssertionError(f"{url} does not keep what it is given.")
+    return get, put
 
+
+def _both(get: Callable[[], object], put: Callable[[], object]) -> Callable[[], None]:
     def both() -> None:
         get()
         put()
 
-    calls: dict[str, Callable[[], object]] = {"get": get, "set": put, "get and set": both}
-    visitor = bare_flask({name.replace(" ", "-"): _view(call) for name, call in calls.items()})
-    return calls | {f"view {name}": visitor.call(name.replace(" ", "-")) for name in calls}
+    return both
 
 
 def _view(call: Callable[[], object]) -> View:
@@ -50,9 +62,9 @@ def _view(call: Callable[[], object]) -> View:
     return view
 
 
-def _kept() -> bytes:
+def _kept(first: str, change: str) -> bytes:
     app = sessionkit_app("memory:")
-    Subject(app).sign_in()
+    Subject(app).sign_in(first, change)
     with app.app_context():
         [record] = app.extensions["sessionkit"].store.scan()
     return bytes(record.info + record.payload)

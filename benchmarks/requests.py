@@ -122,7 +122,7 @@ def _by_size(request: str, subjects: Subjects, rounds: int, calls: int) -> Sized
         if "bare" in subject.names:
             asked[name, 0] = partial(subject.cost, "bare")
         asked |= {
-            (name, keys): partial(subject.cost, f"{request} {keys}")
+            (FLOOR_IN_VIEW if name == FLOOR else name, keys): partial(subject.cost, f"{request} {keys}")
             for keys in SIZES
             if f"{request} {keys}" in subject.names
         }
@@ -176,7 +176,11 @@ def _on(kind: str, url: str, folder: Path, **more: Apart) -> Iterator[Subjects]:
             "Flask-Session": Apart(visits, _flask_session, kind, theirs, folder, True),
             LAZY: Apart(visits, _flask_session, kind, lazily, folder, False),
             "Django": Apart(visits, peers_django.django_on, kind, django, folder),
-            **({} if kind == "memory" else {FLOOR: Apart(floors.floor_on, kind, floor, folder)}),
+            **(
+                {}
+                if kind == "memory"
+                else {FLOOR: Apart(floors.floor_on, kind, floor, folder, SIZES if kind == "redis" else ())}
+            ),
             **more,
         }
     ) as subjects:
