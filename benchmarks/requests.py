@@ -24,6 +24,9 @@ write"), and the one after the other ("change"). Called over and over it has no 
 taken off. "The floor in a view" is the same calls in a view of bare Flask, as surplus over it: code that shares the
 processor's caches with a request is slower than a loop.
 
+Subjects and servers share one core: what is told is the work of both and the change from one to the other, not where
+the system happens to put them. How long a network takes is told by ``python -m benchmarks wire``.
+
 "SessionKit, revocable" has its sessions in the browser, and asks a revocation store of the user each time.
 """
 
@@ -59,7 +62,7 @@ from .surplus import (
     sizes_table,
 )
 from .tables import Report, arguments
-from .timing import Cost, by_rounds
+from .timing import Cost, by_rounds, stay_on_one_core
 from .views import SIZES
 
 #: The driver's call that belongs to a request.
@@ -77,6 +80,8 @@ def main() -> None:
     options = parser.parse_args()
     rounds, calls = (3, 3) if options.quick else (options.rounds, options.calls)
     packages = "flask flask-session cachelib django starlette starsessions redis pymemcache sqlalchemy psycopg pymysql"
+    if not options.quick:
+        stay_on_one_core()
     report = Report("requests", options.save, *packages.split())
     print(f"{rounds} rounds of {calls} requests each; medians")
     findings = []
