@@ -75,10 +75,6 @@ class Parser:
     gives: tuple[type, ...]
 
 
-def unpacked_from_redis(packed: bytes) -> Record | None:
-    return redis._unpacked(KEY, packed, b"payload")
-
-
 PARSERS = {
     "contents": Parser(Contents.decode, CONTENTS.encode(), (Contents, type(None))),
     "device": Parser(Device.decode, Device(b"l" * 16, NOW, "Firefox", "192.0.2.7").encode(), (Device, type(None))),
@@ -90,7 +86,7 @@ PARSERS = {
     "revocations": Parser(revocations._layout.decode, revocations._layout.encode(STANDING), (Standing, type(None))),
     "memcached": Parser(lambda value: memcached._parsed(KEY, value), memcached._packed(RECORD), (Record, type(None))),
     "memcached's index": Parser(memcached._entries, memcached._ENTRY.pack(bytes(32), NOW) * 3, (dict,)),
-    "redis": Parser(unpacked_from_redis, redis._packed(RECORD), (Record, type(None))),
+    "redis": Parser(lambda value: redis._unpacked(KEY, value), redis._packed(RECORD), (Record, type(None))),
     "files": Parser(lambda data: files._unpack(KEY, data), files._pack(RECORD, NOW), (Record, type(None))),
 }
 #: Those of msgpack behind a byte that names the format.
