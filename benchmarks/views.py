@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import random
 from collections.abc import Callable, Mapping, MutableMapping
@@ -65,10 +66,14 @@ def find(session: Data) -> str:
 
 def write_keys(keys: int, session: Data) -> str:
     """Fill a session with so many keys. One of them is a number, followed by what makes it as long as the others."""
-    texts = random.Random(keys)
-    others = {f"article-{turn:03}": texts.randbytes(94).hex() for turn in range(1, keys)}
-    session.update({**others, "counter": "00000000" + texts.randbytes(92).hex()})
+    letters = random.Random(keys)
+    others = {f"article-{turn:03}": _text(letters, 188) for turn in range(1, keys)}
+    session.update({**others, "counter": "00000000" + _text(letters, 184)})
     return "ok"
+
+
+def _text(letters: random.Random, length: int) -> str:
+    return base64.b64encode(letters.randbytes(length * 3 // 4)).decode()
 
 
 def change_text(session: Data) -> str:

@@ -33,6 +33,8 @@ def encode(value: Any) -> bytes:
     :raises TypeError: something in it would not come back equal and of the same type. The message tells the type and
         the place, in which ``[...]`` is a key or a member of a set, and never the value.
     """
+    if type(value) is str and len(value) >= _LONG_HEX and value.isalnum() and (digits := _digits(value)) is not None:
+        return _pack(Ext(_HEX, digits))
     try:
         return _pack(_plain(value, _LEAVES, ()))
     except (UnicodeEncodeError, OverflowError):  # lone surrogates and large ints are rare: only now look at each one
@@ -53,6 +55,15 @@ def decode(data: bytes) -> Any:
 def can_change(value: Any) -> bool:
     """Return whether a value could change in place, so that only encoding it again can tell whether it did."""
     return type(value) not in _FIXED
+
+
+def _digits(text: str) -> bytes | None:
+    """Return the bytes of a text of lowercase hex digits, ``None`` for any other text."""
+    try:
+        digits = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return digits if digits.hex() == text else None
 
 
 def _plain(value: Any, leaves: frozenset[type], place: tuple[object, ...]) -> Any:
@@ -205,7 +216,10 @@ _EXTENSIONS: tuple[tuple[int, type, Callable[[Any], bytes], Callable[[memoryview
     (19, dict, _pack, lambda data: _to_dict(_unpack(data))),
 )
 _WRITERS = {kind: (code, write) for code, kind, write, _ in _EXTENSIONS}
-_READERS = {code: read for code, _, _, read in _EXTENSIONS}
+#: A long text of hex digits takes half the room: a token against CSRF, what Flask-Login knows a browser by. Only one
+#: that is a value by itself, since others are seldom so long.
+_HEX, _LONG_HEX = 20, 32
+_READERS = {code: read for code, _, _, read in _EXTENSIONS} | {_HEX: memoryview.hex}
 
 #: What msgpack writes by itself: always, and but for the values that need the numbers 1 and 2.
 _SAFE_LEAVES = frozenset({type(None), bool, float, bytes})

@@ -156,6 +156,21 @@ def test_stored_bytes_keep_their_meaning() -> None:
     assert exact(decode(bytes.fromhex(stored))) == exact(value)
 
 
+@pytest.mark.parametrize("text", ["0123456789abcdef" * 2, "00" * 64, "7c1b" * 5000])
+def test_a_long_text_of_hex_digits_takes_half_the_room(text: str) -> None:
+    stored = encode(text)
+
+    assert stored.endswith(bytes.fromhex("14" + text))
+    assert len(stored) <= len(text) // 2 + 4
+    assert decode(stored) == text
+
+
+@pytest.mark.parametrize("text", ["ab" * 15, "ab" * 16 + "c", "AB" * 16, "ab " * 16, "\u0661" * 32, "xy" * 16])
+def test_any_other_text_is_kept_as_it_is(text: str) -> None:
+    assert encode(text).endswith(text.encode())
+    assert decode(encode(text)) == text
+
+
 def test_bytes_are_the_same_in_another_process_with_another_hash_seed() -> None:
     source = "{'words': {'one', 'two', 'three', 'four', b'five', ('six', 7)}, 'more': [frozenset('abcdefgh')]}"
     program = f"import sys; from flask_sessionkit.codec import encode; sys.stdout.write(encode({source}).hex())"
