@@ -118,6 +118,7 @@ def _where_they_go(sessions: int) -> Table:
     import msgspec
     import redis
 
+    from flask_sessionkit import codec
     from flask_sessionkit.stores.redis import RedisStore
 
     with _redis() as here, redis.Redis.from_url(here.url) as client:
@@ -128,9 +129,9 @@ def _where_they_go(sessions: int) -> Table:
         [name] = client.scan_iter(f"*{record.key}")
         whole = client.memory_usage(name) or 0
         length = client.strlen(name)
-    data = len(msgspec.msgpack.encode(TYPICAL))
+    data = len(msgspec.msgpack.encode({name: codec.encode(value) for name, value in TYPICAL.items()}))
     rows: list[tuple[str, float]] = [
-        ("what the application keeps (msgpack)", data),
+        ("what the application keeps", data),
         ("its seal, times, user and lineage", len(record.payload) - data),
         ("times, version and owner, for the store", length - len(record.payload) - len(record.info)),
         ("device and address", len(record.info)),
