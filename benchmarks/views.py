@@ -53,6 +53,12 @@ def begin(session: Data) -> str:
     return "ok"
 
 
+def begin_as_someone(session: Data) -> str:
+    """Do the same as a user who never signed in before."""
+    session.update({**TYPICAL, "_user_id": someone()})
+    return "ok"
+
+
 def write(session: Data) -> str:
     """Fill a session of somebody who has not signed in."""
     session.update(ANONYMOUS)
@@ -91,6 +97,7 @@ def someone() -> str:
 #: Those that begin a session, so that no cookie is sent along.
 FIRST: Mapping[str, View] = {
     "begin": begin,
+    "begin_as_someone": begin_as_someone,
     "write": write,
     **{f"write_{keys}": partial(write_keys, keys) for keys in SIZES},
 }

@@ -39,6 +39,11 @@ class Subject:
         self._changes = 0
 
     @property
+    def app(self) -> Application:
+        """The application."""
+        return self._app
+
+    @property
     def on_server(self) -> bool:
         """Whether its sessions lie on the server."""
         return self._on_server
