@@ -22,14 +22,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import sub
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from tests.servers import MariaDBServer, MemcachedServer, PostgreSQLServer, RedisServer
 
 from . import floors, peers, peers_django
 from .apart import Apart, Calls
 from .tables import Cell, Report, Table, arguments
-from .timing import Cost, by_rounds, each, middle
+from .timing import Cost, by_rounds, each
 from .wires import Traffic, Wire
 
 _OURS = "SessionKit"
@@ -93,11 +93,11 @@ class _Finding:
 
     :param traffic: of one request, by subject and request.
     :param costs: where a trip takes 1 ms, round by round.
-    :param proxy: microseconds that the proxy takes for a trip by itself.
+    :param hold: microseconds for which the proxy holds an answer back.
     """
 
     store: str
-    proxy: float
+    hold: float
     traffic: dict[tuple[str, str], tuple[float, float, float]] = field(default_factory=dict)
     costs: dict[str, dict[str, list[Cost]]] = field(default_factory=dict)
 
@@ -108,9 +108,14 @@ class _Finding:
             return costs[name]
         return each(sub, costs[name], costs[_DJANGO if name == "Django" else _FLASK])
 
+    def trip(self) -> float:
+        """Return the milliseconds that a trip took: the driver's own fetch, less the same past the proxy."""
+        costs = self.costs["read"]
+        return median(cost.wall for cost in each(sub, costs[_FLOOR], costs[_PAST])) / 1000
+
 
 def _measured(store: str, subjects: Mapping[str, Apart], wire: Wire, rounds: int, calls: int) -> _Finding:
-    finding = _Finding(store, _taken_by(wire, subjects, rounds, calls))
+    finding = _Finding(store, _hold(subjects, wire, min(10, rounds)))
     for request in _REQUESTS:
         asked: dict[str, Callable[[int], Cost]] = {}
         for name, subject in subjects.items():
@@ -119,7 +124,7 @@ def _measured(store: str, subjects: Mapping[str, Apart], wire: Wire, rounds: int
                 continue
             if name not in (_FLASK, _DJANGO, _VIEW, _PAST):
                 finding.traffic[name, request] = _counted(subject, call, wire)
-            asked[name] = partial(_delayed, subject, call, wire, finding.proxy)
+            asked[name] = partial(_delayed, subject, call, wire, finding.hold)
         finding.costs[request] = by_rounds(asked, rounds=rounds, calls=calls)
     for subject in subjects.values():
         if "check" in subject.names:
@@ -134,10 +139,22 @@ def _call(name: str, request: str) -> str | None:
     return "bare" if name in (_FLASK, _DJANGO) else request
 
 
-def _taken_by(wire: Wire, subjects: Mapping[str, Apart], rounds: int, calls: int) -> float:
-    fetches = {name: partial(subjects[name].cost, "get") for name in (_FLOOR, _PAST)}
-    costs = by_rounds(fetches, rounds=20 + rounds, calls=5 * calls)
-    return middle(each(sub, costs[_FLOOR], costs[_PAST])).wall
+def _hold(subjects: Mapping[str, Apart], wire: Wire, rounds: int) -> float:
+    """Return for how long an answer is to be held, so that the driver's own fetch takes 1 ms more than past the proxy.
+
+    What is found is tried, since who waits for long wakes up more slowly. On a machine that does something else a trip
+    is to be longer than 1 ms, not shorter: the quicker rounds are taken, and a proxy is not that slow.
+    """
+    hold = _TRIP
+    for _ in range(3):
+        fetches = {
+            _FLOOR: partial(_delayed, subjects[_FLOOR], "get", wire, hold),
+            _PAST: partial(subjects[_PAST].cost, "get"),
+        }
+        costs = by_rounds(fetches, rounds=rounds, calls=20)
+        through, past = (quantiles((cost.wall for cost in costs[name]), n=4)[0] for name in (_FLOOR, _PAST))
+        hold = max(hold - (through - past - _TRIP), 0.7 * _TRIP)
+    return hold
 
 
 def _counted(subject: Apart, call: str, wire: Wire) -> tuple[float, float, float]:
@@ -150,9 +167,9 @@ def _counted(subject: Apart, call: str, wire: Wire) -> tuple[float, float, float
     return went.trips / made, went.sent / made, went.received / made
 
 
-def _delayed(subject: Apart, call: str, wire: Wire, proxy: float, calls: int) -> Cost:
+def _delayed(subject: Apart, call: str, wire: Wire, hold: float, calls: int) -> Cost:
     _prepare(subject, call)
-    wire.hold = max(0.0, _TRIP - proxy) / 1e6
+    wire.hold = max(0.0, hold) / 1e6
     cost = subject.cost(call, calls)
     wire.hold = 0.0
     return cost
@@ -256,13 +273,13 @@ def _latency_table(findings: Sequence[_Finding]) -> Table:
                 for request, costs in finding.costs.items()
             ]
             rows.append([f"{finding.store}: {name}", *cells])
-    held = ", ".join(f"{finding.proxy:.0f} us on {finding.store}" for finding in findings)
+    held = ", ".join(f"{finding.hold:.0f} us on {finding.store}" for finding in findings)
     return Table(
         "wire-latency",
         "Where a trip takes 1 ms: ms of a request above the framework's own bare one, wall clock",
         list(_REQUESTS.values()),
         rows,
-        f"Of a trip's 1 ms the proxy takes by itself: {held}. "
+        f"For a trip of 1 ms an answer is held back for {held}: the proxy takes the rest. "
         "The driver's own calls are told in full; in a view of bare Flask they are above it as well.",
     )
 
@@ -277,13 +294,15 @@ def _goals_table(findings: Sequence[_Finding]) -> Table:
         for finding in findings:
             reached = _milliseconds(finding, request, _OURS)
             floor = _milliseconds(finding, request, _VIEW)
-            rows.append([f"{request}, {finding.store}", most, reached, "met" if reached <= most else "missed", floor])
+            met = "met" if reached <= most else "missed"
+            rows.append([f"{request}, {finding.store}", most, reached, met, floor, finding.trip()])
     return Table(
         "wire-goals",
         "Goals and what was reached where a trip takes 1 ms: ms above bare Flask",
-        ["at most", "reached", "", "driver's calls in a view"],
+        ["at most", "reached", "", "driver's calls in a view", "a trip took"],
         rows,
-        "The driver's calls in a view fetch the bytes of such a session, or fetch and put them: there is nothing else.",
+        "The driver's calls in a view fetch the bytes of such a session, or fetch and put them: there is nothing else. "
+        "A trip is what the driver's own fetch took more than past the proxy, in the same rounds.",
     )
 
 
