@@ -12,7 +12,7 @@ from cachelib import FileSystemCache, SimpleCache
 from flask import Flask
 from flask.sessions import SessionInterface, SessionMixin
 
-from flask_sessionkit import SessionKit
+from flask_sessionkit import SessionKit, login_user, logout_user
 
 from .views import TYPICAL as TYPICAL
 from .views import VIEWS, Data, View, someone
@@ -93,8 +93,6 @@ def sessionkit_app(url: str, **config: object) -> Flask:
 
 
 def _sessionkit(**config: object) -> Flask:
-    from flask_sessionkit import login_user, logout_user
-
     def login(session: Data) -> str:
         login_user(someone())
         return "ok"
