@@ -8,12 +8,13 @@ longest time that one of them took until it was answered with 200, failed attemp
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from tests.servers import MariaDBServer, PostgreSQLServer
 
 from . import crowds, peers
-from .timing import machine
+from .tables import Cell, Report, Table, arguments
 
 PURGE = ("-m", "flask", "--app", "benchmarks.purged_app", "sessions", "purge")
 
@@ -46,39 +47,51 @@ class Cost:
     peak: float | None = None
     saves: list[float] = field(default_factory=list)
 
-    def cells(self) -> str:
-        peak = "" if self.peak is None else f"{self.peak:.0f}"
-        return f"{self.seconds:>10.1f}{peak:>12}{median(self.saves):>14.1f}{max(self.saves):>16.0f}"
+    def cells(self) -> list[float | None]:
+        """Return what stands in the table."""
+        return [self.seconds, self.peak, median(self.saves), max(self.saves)]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--expired", type=int, default=1_000_000)
     parser.add_argument("--live", type=int, default=1_000_000)
     parser.add_argument("--only", choices=("SQLite", "PostgreSQL", "MariaDB", "files"), action="append")
     parser.add_argument("--folder", help="where files and databases lie; by default the system's temporary folder")
     options = parser.parse_args()
-    print(machine("flask", "sqlalchemy", "django"))
-    print(f"{options.expired:,} expired among {options.live:,} live\n")
-    print(f"  {'':36}{'seconds':>10}{'peak, MB':>12}{'save, ms':>14}{'longest, ms':>16}")
-    wanted = options.only or ["SQLite", "PostgreSQL", "MariaDB", "files"]
+    if options.quick:
+        options.expired, options.live, options.only = 2000, 2000, options.only or ["SQLite"]
+    report = Report("purge", options.save, "flask", "sqlalchemy", "django")
+    for kind, rows in _measured(options, options.only or ["SQLite", "PostgreSQL", "MariaDB", "files"]):
+        report.add(
+            Table(
+                f"purge-{kind.lower()}",
+                f"{kind}: a purge of {options.expired:,} expired among {options.live:,} live",
+                ("seconds", "peak, MB", "save, ms", "longest, ms"),
+                rows,
+            )
+        )
+
+
+def _measured(options: argparse.Namespace, wanted: Sequence[str]) -> Iterator[tuple[str, list[Sequence[Cell]]]]:
     with TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         if "SQLite" in wanted:
-            _databases("SQLite", f"sqlite:///{folder}/sessions.db", f"sqlite3:{folder}/django.db", options)
+            yield "SQLite", _databases(f"sqlite:///{folder}/sessions.db", f"sqlite3:{folder}/django.db", options)
         if "PostgreSQL" in wanted:
             # Later settings go before earlier ones: here it waits for the disk, as in production.
             with PostgreSQLServer("-c", "fsync=on", "-c", "synchronous_commit=on") as server:
-                _databases("PostgreSQL", server.url, f"postgresql:{server.port}", options)
+                yield "PostgreSQL", _databases(server.url, f"postgresql:{server.port}", options)
         if "MariaDB" in wanted:
             with MariaDBServer("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G") as server:
-                _databases("MariaDB", server.url, f"mysql:{server.port}", options)
+                yield "MariaDB", _databases(server.url, f"mysql:{server.port}", options)
         if "files" in wanted:
-            _files(folder, options)
+            yield "files", _files(folder, options)
 
 
-def _databases(kind: str, url: str, django: str, options: argparse.Namespace) -> None:
+def _databases(url: str, django: str, options: argparse.Namespace) -> list[Sequence[Cell]]:
+    rows: list[Sequence[Cell]] = []
     engine = create_engine(url)
     store = SQLAlchemyStore(url)
     now = time.time()
@@ -90,23 +103,23 @@ def _databases(kind: str, url: str, django: str, options: argparse.Namespace) ->
         crowds.fill_table(engine, store, options.expired, now=now, expired=True)
         crowds.settle(engine)
         if title.startswith("flask"):
-            print(f"  {kind}: {_plan(engine, store)}")
-        _print(f"{kind}: {title}", _beside_saves(peers.sessionkit(url), purge))
+            print(_plan(engine, store))
+        rows.append((title, *_beside_saves(peers.sessionkit(url), purge).cells()))
         left = _count(engine, store)
         if left < options.live:
             raise AssertionError(f"{left} left of {options.live} live ones.")
     engine.dispose()
-    _print_django(f"{kind}: Django's clearsessions", django, options)
+    return [*rows, _django(django, options)]
 
 
-def _files(folder: Path, options: argparse.Namespace) -> None:
+def _files(folder: Path, options: argparse.Namespace) -> list[Sequence[Cell]]:
     home = folder / "sessions"
     now = time.time()
     crowds.fill_folder(home, options.live, now=now, expired=False)
     crowds.fill_folder(home, options.expired, now=now, expired=True)
     url = f"file://{home}"
-    _print("files: flask sessions purge", _beside_saves(peers.sessionkit(url), lambda: _command(url)))
-    _print_django("files: Django's clearsessions", f"file:{folder}/django", options)
+    ours = _beside_saves(peers.sessionkit(url), lambda: _command(url)).cells()
+    return [("flask sessions purge", *ours), _django(f"file:{folder}/django", options)]
 
 
 def _beside_saves(visitor: peers.Subject, purge: Callable[[], float | None]) -> Cost:
@@ -196,18 +209,14 @@ def _plan(engine: Engine, store: SQLAlchemyStore) -> str:
     return f"{explain}: by {index}" if index in plan else f"{explain} names no index: {plan}"
 
 
-def _print(title: str, cost: Cost) -> None:
-    print(f"  {title:36}{cost.cells()}", flush=True)
-
-
-def _print_django(title: str, place: str, options: argparse.Namespace) -> None:
+def _django(place: str, options: argparse.Namespace) -> Sequence[Cell]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.purge_django", place, str(options.expired), str(options.live)],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    print(f"  {title:36}{done.stdout.rstrip()}", flush=True)
+    return "Django's clearsessions", *json.loads(done.stdout)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Django's part of the purge benchmark, in a process of its own.
 
-``python -m benchmarks.purge_django PLACE EXPIRED LIVE`` prints the cells of the table. ``PLACE`` is ``sqlite3:file``,
-``postgresql:port``, ``mysql:port`` or ``file:folder``.
+``python -m benchmarks.purge_django PLACE EXPIRED LIVE`` prints the cells of the table, as JSON. ``PLACE`` is
+``sqlite3:file``, ``postgresql:port``, ``mysql:port`` or ``file:folder``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -37,7 +38,7 @@ def main() -> None:
         started = time.perf_counter()
         cost.peak = run("-m", "benchmarks.purge_django", *sys.argv[1:], "clear")
         cost.seconds = time.perf_counter() - started
-    print(cost.cells())
+    print(json.dumps(cost.cells()))
 
 
 def _configure(place: str) -> None:

@@ -6,11 +6,10 @@ it. AES-GCM alone keeps its key, so it may seal 2^32 messages under it (SP 800-3
 
 from __future__ import annotations
 
-import argparse
 import base64
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import truediv
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +26,8 @@ from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.sealing import KeyRing
 
 from . import peers
-from .timing import Cost, each, in_turns, machine, middle, spread
+from .tables import Cell, Report, Table, arguments
+from .timing import Cost, each, in_turns, middle, spread
 
 _OURS = "ours"
 _BYTES = 300
@@ -39,20 +39,34 @@ Calls = dict[str, Callable[[], object]]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--calls", type=int, default=500, help="calls of each subject in a round")
     options = parser.parse_args()
-    print(machine("cryptography", "itsdangerous", "flask", "msgspec"))
-    print(f"{options.rounds} rounds of {options.calls} calls each; medians of CPU time, ratios inside a round")
-    for title, calls in _tables().items():
+    if options.quick:
+        options.rounds, options.calls = 4, 100
+    report = Report("seal", options.save, "cryptography", "itsdangerous", "flask", "msgspec")
+    for (name, title), calls in _subjects().items():
         costs = in_turns(calls, rounds=options.rounds, calls=options.calls)
-        print(f"\n{title}")
-        _print(costs)
-    _print_lengths()
+        report.add(
+            Table(
+                name,
+                f"{title}, CPU",
+                ("us", "ours of it", "middle half"),
+                [_row(subject, costs[_OURS], cost) for subject, cost in costs.items()],
+                f"Medians of {options.rounds} rounds of {options.calls} calls, ratios inside a round.",
+            )
+        )
+    report.add(_lengths())
+    report.add(_cookies())
 
 
-def _tables() -> dict[str, Calls]:
+def _row(subject: str, ours: list[Cost], cost: list[Cost]) -> Sequence[Cell]:
+    ratio = each(truediv, ours, cost)
+    return subject, middle(cost).cpu, middle(ratio).cpu, spread(ratio)
+
+
+def _subjects() -> dict[tuple[str, str], Calls]:
     plaintext = secrets.token_urlsafe(_BYTES).encode()[:_BYTES]
     text = plaintext.decode()
     sealing, opening = _seals(plaintext)
@@ -64,13 +78,13 @@ def _tables() -> dict[str, Calls]:
     ring = _ring()
     token = ring.seal_cookie(_encoded())
     return {
-        f"Sealing {_BYTES} bytes": sealing,
-        f"Opening {_BYTES} bytes": opening,
-        "A session of about 300 bytes to a cookie": {
+        ("seal-sealing", f"Sealing {_BYTES} bytes"): sealing,
+        ("seal-opening", f"Opening {_BYTES} bytes"): opening,
+        ("seal-to-cookie", "A session of about 300 bytes to a cookie"): {
             _OURS: lambda: ring.seal_cookie(_encoded()),
             "Flask's own": lambda: _serializer(app).dumps(peers.TYPICAL),
         },
-        "A cookie to a session of about 300 bytes, all values looked at": {
+        ("seal-from-cookie", "A cookie to a session of about 300 bytes, all values looked at"): {
             _OURS: lambda: _decoded(ring, token),
             "Flask's own": lambda: _serializer(app).loads(signed_session),
         },
@@ -127,15 +141,7 @@ def _decoded(ring: KeyRing, token: str) -> dict[str, object]:
     return {name: codec.decode(value) for name, value in contents.data.items()}
 
 
-def _print(costs: dict[str, list[Cost]]) -> None:
-    print(f"  {'':28}{'us':>8}{'ours of it':>13}{'(mid half)':>15}")
-    for name, cost in costs.items():
-        ratio = each(truediv, costs[_OURS], cost)
-        print(f"  {name:28}{middle(cost).cpu:>8.2f}{middle(ratio).cpu:>13.2f}{spread(ratio):>15}")
-
-
-def _print_lengths() -> None:
-    print("\nCharacters for so many bytes, sealed or signed as they are")
+def _lengths() -> Table:
     ring, fernet, signer = _ring(), Fernet(Fernet.generate_key()), TimestampSigner("benchmark")
     rows: dict[str, Callable[[bytes], int]] = {
         _OURS: lambda data: len(ring.seal_cookie(data)),
@@ -143,14 +149,26 @@ def _print_lengths() -> None:
         "itsdangerous (signed only)": lambda data: len(signer.sign(base64.urlsafe_b64encode(data).rstrip(b"="))),
         "iron-session 8 (computed)": _iron_session,
     }
-    print(f"  {'':28}" + "".join(f"{size:>8,}" for size in _SIZES))
-    for name, length in rows.items():
-        print(f"  {name:28}" + "".join(f"{length(os.urandom(size)):>8,}" for size in _SIZES))
-    print("\nCharacters of the cookie of a session whose one value is a random text of so many bytes")
+    return Table(
+        "seal-lengths",
+        "Characters for so many bytes, sealed or signed as they are",
+        [f"{size:,}" for size in _SIZES],
+        [(name, *(length(os.urandom(size)) for size in _SIZES)) for name, length in rows.items()],
+    )
+
+
+def _cookies() -> Table:
     with TemporaryDirectory() as folder:
-        for name, cookie_with in peers.cookies(Path(folder)).items():
-            lengths = [len(cookie_with(secrets.token_urlsafe(size)[:size])) for size in _SIZES]
-            print(f"  {name:28}" + "".join(f"{length:>8,}" for length in lengths))
+        rows = [
+            (name, *(len(cookie_with(secrets.token_urlsafe(size)[:size])) for size in _SIZES))
+            for name, cookie_with in peers.cookies(Path(folder)).items()
+        ]
+    return Table(
+        "seal-cookies",
+        "Characters of the cookie of a session whose one value is a random text of so many bytes",
+        [f"{size:,}" for size in _SIZES],
+        rows,
+    )
 
 
 def _iron_session(data: bytes) -> int:

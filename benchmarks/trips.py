@@ -6,12 +6,11 @@ several commands from the network in one go: what is printed is the dear end. Wh
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from flask_sessionkit.stores.base import Store
 from tests.servers import MariaDBServer, MemcachedServer, PostgreSQLServer, RedisServer, Server
 
 from . import crowds
-from .timing import machine
+from .tables import Cell, Report, Table, arguments
 
 #: Later settings go before earlier ones: here PostgreSQL waits for the disk, as in production.
 SERVERS: dict[str, Callable[[], Server]] = {
@@ -35,21 +34,30 @@ SERVERS: dict[str, Callable[[], Server]] = {
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--sessions", type=int, default=10_000, help="that lie in each store")
     parser.add_argument("--calls", type=int, default=5_000, help="of each kind")
     options = parser.parse_args()
-    print(machine("redis", "pymemcache", "sqlalchemy", "psycopg", "pymysql"))
-    print(f"{options.calls:,} calls of each kind among {options.sessions:,} sessions; us of the server's processors\n")
-    print(f"  {'':28}{'begins':>9}{'reads':>9}{'touches':>9}{'saves':>9}")
+    if options.quick:
+        options.sessions, options.calls = 500, 250
+    report = Report("trips", options.save, "redis", "pymemcache", "sqlalchemy", "psycopg", "pymysql")
+    rows: list[Sequence[Cell]] = []
     for kind, server in SERVERS.items():
         with server() as place:
             store = make_store(
                 place.url,  # type: ignore[attr-defined]  # each kind's own
                 Site(Path(), timeout=10.0, prefix="session:", database=lambda _: None),
             )
-            costs = _costs(place, store, options.sessions, options.calls)
-        print(f"  {kind:28}{''.join(f'{cost:>9.0f}' for cost in costs)}", flush=True)
+            rows.append((kind, *_costs(place, store, options.sessions, options.calls)))
+    report.add(
+        Table(
+            "trips",
+            "A call's cost to the server, us of its processors",
+            ("begins", "reads", "touches", "saves"),
+            rows,
+            f"{options.calls:,} calls of each kind among {options.sessions:,} sessions.",
+        )
+    )
 
 
 def _costs(place: Server, store: Store, sessions: int, calls: int) -> list[float]:
