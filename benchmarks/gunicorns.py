@@ -26,6 +26,7 @@ class Gunicorn(Server):
     :param has_sessions: whether a visitor has one.
     :param on_server: whether a change of it lies there, and not in an answer's cookie, which nobody carries here.
     :param has_table: whether it makes one when it is imported, where two workers would stand in each other's way.
+    :ivar changes: what ``count`` said last.
     """
 
     package = "gunicorn"
@@ -37,6 +38,7 @@ class Gunicorn(Server):
         self.on_server = on_server
         self._has_table = has_table
         self._app = f"benchmarks.served:{app}"
+        self.changes = 0
         self._cookies: list[str] = []
 
     def __str__(self) -> str:
@@ -66,9 +68,10 @@ class Gunicorn(Server):
         return self.folder / "cookies"
 
     def count(self) -> int:
-        """Return how often all sessions together were changed."""
+        """Ask how often all sessions together were changed."""
         with self._connection() as connection:
-            return sum(int(_answer(connection, "/read", cookie)[0]) for cookie in self._cookies)
+            self.changes = sum(int(_answer(connection, "/read", cookie)[0]) for cookie in self._cookies)
+        return self.changes
 
     @contextmanager
     def _connection(self) -> Iterator[HTTPConnection]:

@@ -1,9 +1,10 @@
 """How many requests a second a site answers, and how soon: gunicorn with two workers of four threads, asked by wrk.
 
-All of them stand ready at once and take turns of some seconds, in rounds. wrk keeps 16 connections busy with the
-cookies of 200 visitors who are signed in, any of them next; "mixed" changes a value in one request of ten and reads one
-in the others. wrk, the workers and the store's server share this machine's processors, so that a request that costs the
-store's server more costs the workers too: what counts are the ratios. They are taken inside one round.
+All of them stand ready at once and take turns of some seconds, in rounds. wrk keeps 16 connections busy, each of which
+asks again when it was answered, with the cookies of 200 visitors who are signed in, any of them next; "mixed" changes a
+value in one request of ten and reads one in the others. wrk, the workers and the store's server share this machine's
+processors, so that what costs the store's server more costs the workers too: what counts are the ratios. They are taken
+inside one round.
 
 A share is that of what the same framework answers with no sessions at all. PostgreSQL does not wait for the disk, for
 none of them. Flask-Session* has ``SESSION_REFRESH_EACH_REQUEST = False``; by default it writes at every request.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from statistics import median
+from typing import TypeAlias
 
 from tests.servers import PostgreSQLServer, RedisServer
 
@@ -35,13 +37,16 @@ _STORES: Mapping[str, tuple[str, type[RedisServer | PostgreSQLServer]]] = {
 #: By the names that tables have: what is asked for, and how many requests there are to one change.
 _REQUESTS = {"no look": ("/ignore", 0), "read": ("/read", 0), "mixed": ("/read", 10)}
 
+#: Of whom and of which request, round by round.
+Turns: TypeAlias = dict[tuple[str, str], list[Turn]]
+
 
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--only", choices=_STORES, metavar="STORE", help=", ".join(_STORES))
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seconds", type=int, default=3, help="of a turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of a turn")
     options = parser.parse_args()
     wrk.need()
     rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
@@ -51,13 +56,11 @@ def main() -> None:
     print(f"{rounds} rounds of {seconds} s each; medians")
     with _servers(stores) as servers:
         if not options.quick:
-            _rounds(servers, 1, 1)  # brings code and connections to where they stay
+            for name, server in servers.items():
+                _turn(name, server, "mixed", 1)  # brings code and connections to where they stay
         turns = _rounds(servers, rounds, seconds)
     for table in _tables(turns, stores):
         report.add(table)
-
-
-Turns = dict[tuple[str, str], list[Turn]]
 
 
 def _rounds(servers: Mapping[str, Gunicorn], rounds: int, seconds: int) -> Turns:
@@ -65,10 +68,14 @@ def _rounds(servers: Mapping[str, Gunicorn], rounds: int, seconds: int) -> Turns
     order = list(turns)
     for _ in range(rounds):
         for name, request in order:
-            path, change_every = ("/ignore", 0) if name in _BARE else _REQUESTS[request]
-            turns[name, request].append(wrk.turn(servers[name], path, seconds, change_every=change_every))
+            turns[name, request].append(_turn(name, servers[name], request, seconds))
         order.append(order.pop(0))
     return turns
+
+
+def _turn(name: str, server: Gunicorn, request: str, seconds: int) -> Turn:
+    path, change_every = ("/ignore", 0) if name in _BARE else _REQUESTS[request]
+    return wrk.turn(server, path, seconds, change_every=change_every)
 
 
 # Who is asked

@@ -44,7 +44,7 @@ def turn(server: Gunicorn, path: str, seconds: int, *, change_every: int) -> Tur
     :raises AssertionError: an answer was an error, or the changes are not there.
     """
     is_changed = bool(change_every) and server.on_server
-    before = server.count() if is_changed else 0
+    before = server.changes
     told = _told(server, path, seconds, change_every)
     if told["failed"] or told["refused"] or not told["requests"]:
         raise AssertionError(f"{server} did not answer well: {told}\n{server.log()[-2000:]}")
