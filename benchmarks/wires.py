@@ -72,7 +72,7 @@ class Wire:
                     return
                 if key.fileobj is self._listener:
                     self._open()
-                elif key.fd in self._selector.get_map():  # else its other end went in this turn
+                elif key in self._selector.get_map().values():  # else its other end has just gone
                     key.data.carry(key.fileobj)
 
     def _open(self) -> None:
