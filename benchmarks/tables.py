@@ -77,7 +77,7 @@ class Report:
             with (self._folder / f"{table.name}.csv").open("w", newline="") as file:
                 lines = csv.writer(file, lineterminator="\n")
                 lines.writerow(["", *table.columns])
-                lines.writerows([[written(cell).replace(",", "") for cell in row] for row in table.rows])
+                lines.writerows([[_kept(cell) for cell in row] for row in table.rows])
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -86,3 +86,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--save", metavar="FOLDER", help="keep each table as CSV, and the machine's name beside it")
     parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs; no figures to quote")
     return parser
+
+
+def _kept(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else written(cell).replace(",", "")
