@@ -8,7 +8,7 @@ import runpy
 import sys
 
 #: In the order of the documentation's page.
-ALL = ("requests", "wire", "throughput", "growth", "footprint", "imports", "seal", "purge", "trips")
+ALL = ("requests", "wire", "throughput", "growth", "footprint", "imports", "seal", "purge", "trips", "goals")
 
 is_named = len(sys.argv) > 1 and not sys.argv[1].startswith("-")
 names = (sys.argv.pop(1),) if is_named else ALL

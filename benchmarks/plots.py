@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,20 +15,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .charts import STYLE, bars, has_colour, lines
+from .saved import Saved, number
 
 DOCS = Path(__file__).parents[1] / "docs"
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A table as it was saved."""
-
-    columns: Sequence[str]
-    rows: Mapping[str, Sequence[str]]
-
-    def figure(self, row: str, column: str) -> float | None:
-        """Return a cell; ``None`` where there is none, or a word."""
-        return number(self.rows[row][self.columns.index(column)])
 
 
 def main() -> None:
@@ -43,19 +30,11 @@ def main() -> None:
     there = {file.stem: file for file in options.tables.glob("*.csv")}
     with mpl.rc_context(STYLE):
         for name in PLOTS.keys() & there.keys():
-            plot = PLOTS[name](_read(there[name]))
+            plot = PLOTS[name](Saved.read(there[name]))
             plot.savefig(options.pictures / f"{name}.svg", metadata={"Date": None, "Creator": None})
     print(f"{len(PLOTS.keys() & there.keys())} plots in {options.pictures}")
     print("no plot:", *sorted(there.keys() - PLOTS.keys()))
     print("no table:", *sorted(PLOTS.keys() - there.keys()))
-
-
-def number(cell: str) -> float | None:
-    """Return the figure that a cell is."""
-    try:
-        return float(cell.replace(",", ""))
-    except ValueError:
-        return None
 
 
 # Kinds of plots
@@ -152,12 +131,6 @@ PLOTS: Mapping[str, Callable[[Saved], Figure]] = {
     "footprint": partial(by_store, "bytes a session"),
     "imports": partial(by_row, "CPU ms", "ms"),
 }
-
-
-def _read(file: Path) -> Saved:
-    with file.open(newline="") as lines:
-        (_, *columns), *rows = csv.reader(lines)
-    return Saved(columns, {name: cells for name, *cells in rows})
 
 
 def _figures(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:
