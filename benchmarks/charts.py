@@ -37,8 +37,8 @@ _COLOURS = {
     "Django": "#8fa596",
     "starsessions": "#c3a5b4",
     "Flask's own": "#9b93ad",
-    "the driver's": "#dfe3e6",
-    "the same": "#c6ccd2",
+    "the driver's": "#c9cfd5",
+    "the same": "#e3e6e9",
     "bare Flask": "#b4bac0",
     "bare Django": "#8c959f",
 }
