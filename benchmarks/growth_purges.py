@@ -22,7 +22,7 @@ from .tables import Cell, Table
 GOAL = 1.25
 
 #: Expired sessions, and how many such purges are made.
-_EXPIRED = {10_000: 5, 100_000: 3, 1_000_000: 1}
+_EXPIRED = {10_000: 3, 100_000: 2, 1_000_000: 1}
 _LIVE = 100_000
 
 
