@@ -13,6 +13,7 @@ from .circumstances import Circumstances
 from .contents import Contents, Kind
 from .draft import Kept
 from .errors import SessionKitError, SessionTooLarge, StoreError
+from .policy import Times
 from .reasons import Reason
 from .record import Outcome
 from .roster import Roster
@@ -58,6 +59,7 @@ class Admission:
         self._now = now
         self._dead: Reason | None = None
         self._unreadable: Found | None = None
+        self._timed: tuple[Found, Times] | None = None
         #: What old tokens that must have been copied were found to be, and what they lead to.
         self._stolen: list[tuple[Found, Found | None]] = []
 
@@ -68,6 +70,8 @@ class Admission:
         """
         tokens = self._circumstances.tokens[:_TRIED_TOKENS]
         live = [(found, admitted) for token in tokens if (found := (admitted := self._load(token)).found)]
+        if len(live) == 1:
+            return live[0][1]
         if len({found.key for found, _ in live}) == 1:
             # Of a sealed session a browser may hold an older cookie too, after a change of its path or domain.
             return max(live, key=lambda pair: (pair[1].alias is None, pair[0].record.seen_at))[1]
@@ -82,17 +86,12 @@ class Admission:
 
     def kept(self, found: Found, contents: Contents) -> Kept:
         """Return what a session is filled with."""
-        times = found.times(contents).under(self._circumstances.limits(contents.data))
         return Kept(
             data=contents.data,
-            is_new=False,
             user=contents.user,
             data_of=contents.data_of,
-            created_at=contents.created_at,
-            login_at=contents.login_at,
-            seen_at=found.record.seen_at,
-            expires_at=times.expires_at(self._now),
-            ends_because=times.ends_because(self._now),
+            times=self._times(found, contents),
+            judged_at=self._now,
             ended_because=contents.reason if self._now < contents.created_at + TOMBSTONE_KEPT else None,
         )
 
@@ -181,11 +180,11 @@ class Admission:
             if self._now < contents.absolute_at:
                 self._dead = contents.reason
             return False
-        times = found.times(contents)
+        times = self._times(found, contents)
         if times.is_from_future(self._now):
             self._refuse("future")
             return False
-        reason = times.under(self._circumstances.limits(contents.data)).verdict(self._now)
+        reason = times.verdict(self._now)
         if reason is None and not self._agrees_with_stamp(contents):
             reason = Reason.STAMP
         if reason is None:
@@ -194,6 +193,12 @@ class Admission:
         if self._backend.end(found, reason, now=self._now).outcome is Outcome.OK:
             self._circumstances.tell(signals.session_ended, reason=reason.value, user_id=contents.user)
         return False
+
+    def _times(self, found: Found, contents: Contents) -> Times:
+        """Return what a session's life is judged by today; once for the verdict, and again for what views are told."""
+        if self._timed is None or self._timed[0] is not found:
+            self._timed = found, found.times(contents).under(self._circumstances.limits(contents.data))
+        return self._timed[1]
 
     def _agrees_with_stamp(self, contents: Contents) -> bool:
         if self._circumstances.rules.stamp_of is None or contents.user is None:

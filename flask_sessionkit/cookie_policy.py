@@ -107,7 +107,7 @@ class CookiePolicy(SessionInterface):
 
     def _is_hardened(self, app: Flask) -> bool:
         # WebKit drops Secure cookies on http://localhost, so not where people develop.
-        return self._is_secure and not (app.debug or app.testing)
+        return self._is_secure and not (app.config["DEBUG"] or app.config["TESTING"])
 
     def _is_placed(self, app: Flask) -> bool:
         return bool(app.config["SESSION_COOKIE_DOMAIN"] or app.config["SESSION_COOKIE_PATH"])

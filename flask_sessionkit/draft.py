@@ -7,27 +7,25 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from .changes import Changes
+from .policy import Times
 from .reasons import Reason
 
 
 class Kept(Struct, frozen=True):
-    """What a session finds at its first look. Moments in Unix seconds, ``None`` before the session is stored.
+    """What a session finds at its first look.
 
     :param data: one encoded value per name.
     :param data_of: the user whose data this is; stays after the user was unbound.
-    :param ends_because: which limit comes first if nothing more happens.
+    :param times: under the limits of today; ``None`` before the session is stored.
+    :param judged_at: the moment by which it was judged, in Unix seconds.
     :param ended_because: why the session that the token named is no more.
     """
 
     data: Mapping[str, bytes] = {}  # a Struct copies it for each instance
-    is_new: bool = True
     user: str | None = None
     data_of: str | None = None
-    created_at: float | None = None
-    login_at: float | None = None
-    seen_at: float | None = None
-    expires_at: float | None = None
-    ends_because: Reason | None = None
+    times: Times | None = None
+    judged_at: float = 0.0
     ended_because: Reason | None = None
 
     def __repr__(self) -> str:

@@ -74,6 +74,7 @@ class SessionKitInterface(CookiePolicy):
             "header": (settings.header_name,),
             "both": (settings.header_name, "Cookie"),
         }[settings.transport]
+        self._latest_rules: Rules | None = None
         #: By the cookie's name, which some applications choose by the request.
         self._keyed: dict[str, tuple[_Named, KeyRing, Backend]] = {}
 
@@ -140,18 +141,18 @@ class SessionKitInterface(CookiePolicy):
 
     def _with_secrets(self, app: Flask) -> tuple[_Named, KeyRing, Backend]:
         # Looked up at each request, as Flask does: applications set their secrets late.
-        is_strict = not (self.settings.allow_weak_secret or app.debug or app.testing)
+        is_strict = not (self.settings.allow_weak_secret or app.config["DEBUG"] or app.config["TESTING"])
         named = _Named(
             app.secret_key,
             _frozen(app.config.get("SECRET_KEY_FALLBACKS")),
             is_strict,
             self.cookie_settings(app) if self.is_client_kind else None,
         )
-        if not self._keyed and (late := set_too_late(self.settings, app.config)):
-            _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
         name = self.get_cookie_name(app) if self.is_client_kind else ""
         keyed = self._keyed.get(name)
         if keyed is None or keyed[0] != named:
+            if not self._keyed and (late := set_too_late(self.settings, app.config)):
+                _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
             secrets, problems = fit_secrets(
                 app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=not is_strict
             )
@@ -223,8 +224,10 @@ class SessionKitInterface(CookiePolicy):
         return visit
 
     def _rules(self) -> Rules:
-        of = self.settings
-        return Rules(of.timeouts, of.identity_keys, self._stamp_of(), of.rotate_every, of.max_sessions)
+        of, stamp_of = self.settings, self._stamp_of()
+        if self._latest_rules is None or self._latest_rules.stamp_of is not stamp_of:
+            self._latest_rules = Rules(of.timeouts, of.identity_keys, stamp_of, of.rotate_every, of.max_sessions)
+        return self._latest_rules
 
     def _transport(self, app: Flask, request: Request) -> Transport:
         """Return how this request's token travels. Where both may, the header's presence decides, be it empty.

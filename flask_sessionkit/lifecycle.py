@@ -172,6 +172,8 @@ class Visit:
             return Farewell()
         if self._parting is not None:
             return self._parting
+        if session.is_as_found and not self._is_emptied and (failed or not self._is_rotation_due()):
+            return self._greet()
         try:
             draft = session.draft(failed=failed)
         except UnsupportedType:

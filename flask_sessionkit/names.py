@@ -27,6 +27,11 @@ def name_of(key: Any) -> str:
     return _ODD + base64.urlsafe_b64encode(codec.encode(key)).decode()
 
 
+def is_own_name(key: Any) -> bool:
+    """Return whether a key is surely stored under itself; most are."""
+    return type(key) is str and key.isascii() and key[:1] != _ODD
+
+
 def by_key(data: Mapping[str, bytes]) -> dict[Any, bytes]:
     """Return data by the keys that the application knows. Quick where all names are their keys."""
     if _ODD not in "".join(data):

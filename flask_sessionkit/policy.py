@@ -58,17 +58,13 @@ class Times(Struct, frozen=True):
 
     def is_from_future(self, now: float) -> bool:
         """Return whether the session claims to begin later than clocks can differ."""
-        return max(self.created_at, self.started_at) > now + CLOCK_SKEW
+        latest = now + CLOCK_SKEW
+        return self.created_at > latest or self.started_at > latest
 
     def under(self, limits: Limits) -> Times:
         """Return these times with the smaller of what was stored and what holds today."""
-        return Times(
-            self.created_at,
-            self.login_at,
-            self.seen_at,
-            min(self.idle, limits.idle),
-            min(self.absolute_at, self.started_at + limits.absolute),
-        )
+        idle, absolute_at = min(self.idle, limits.idle), min(self.absolute_at, self.started_at + limits.absolute)
+        return Times(self.created_at, self.login_at, self.seen_at, idle, absolute_at)
 
     def expires_at(self, now: float) -> float:
         """Return when the session ends if nothing more happens, in Unix seconds."""

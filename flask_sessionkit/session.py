@@ -14,6 +14,7 @@ from .changes import Changes
 from .draft import Draft, Kept, Login
 from .errors import SessionClosed, SessionConflict, SessionKitError, UnsupportedType
 from .identity import user_id_of, user_named_in
+from .policy import Times
 from .reasons import Reason
 from .values import Values
 
@@ -178,8 +179,7 @@ class Session(SessionMixin):
     @property
     def new(self) -> bool:  # type: ignore[override]  # Flask has a plain attribute
         """Whether no stored session stands behind this one."""
-        self._look()
-        return self._kept.is_new
+        return self._times() is None
 
     @property
     def modified(self) -> bool:
@@ -198,32 +198,32 @@ class Session(SessionMixin):
     @property
     def created_at(self) -> float | None:
         """When the session was first stored; ``None`` before."""
-        self._look()
-        return self._kept.created_at
+        times = self._times()
+        return None if times is None else times.created_at
 
     @property
     def login_at(self) -> float | None:
         """When the user last proved who they are; ``None`` if they did not."""
-        self._look()
-        return self._kept.login_at
+        times = self._times()
+        return None if times is None else times.login_at
 
     @property
     def seen_at(self) -> float | None:
         """The last activity that was written down; ``None`` before the session is stored."""
-        self._look()
-        return self._kept.seen_at
+        times = self._times()
+        return None if times is None else times.seen_at
 
     @property
     def expires_at(self) -> float | None:
         """When the session ends if nothing more happens; ``None`` before it is stored."""
-        self._look()
-        return self._kept.expires_at
+        times = self._times()
+        return None if times is None else times.expires_at(self._kept.judged_at)
 
     @property
     def ends_because(self) -> str | None:
         """Which limit ends the session at ``expires_at``: "idle" or "absolute"; ``None`` before it is stored."""
-        self._look()
-        return self._kept.ends_because
+        times = self._times()
+        return None if times is None else times.ends_because(self._kept.judged_at)
 
     @property
     def ended_because(self) -> str | None:
@@ -312,6 +312,13 @@ class Session(SessionMixin):
         """The request's dealings with this session, once it was looked at."""
         return self._visit
 
+    @property
+    def is_as_found(self) -> bool:
+        """Whether it is sure that there is nothing to save or to carry out; asking is no look."""
+        if self._modified is not None or self._ends_at_close or self._renews:
+            return False
+        return self._values is None or not self._values.may_have_changed
+
     def draft(self, *, failed: bool = False) -> Draft:
         """Return what saving now would keep.
 
@@ -382,11 +389,15 @@ class Session(SessionMixin):
             return self._values
         self.accessed = True
         # Filled first: when the store fails, the next look finds an empty session and not a second failure.
-        values = self._fill(Kept())
+        self._values = values = Values({})
         self._visit = visit = self._first_look()
         self._identity_keys = visit.identity_keys
         kept = visit.find()
-        return self._fill(kept) if kept.data or not kept.is_new or kept.ended_because else values
+        return self._fill(kept) if kept.times or kept.ended_because else values
+
+    def _times(self) -> Times | None:
+        self._look()
+        return self._kept.times
 
     def _fill(self, kept: Kept) -> Values:
         self._kept = kept

@@ -8,45 +8,61 @@ from typing import Any
 from . import codec
 from .changes import Changes
 from .errors import UnsupportedType
-from .names import by_key, name_of
+from .names import by_key, is_own_name, name_of
 
 
 class Values:
     """The application's values over what was stored, and what became of them in one request.
+
+    Who only looks pays for what is looked at: the keys are laid out at the first change, or at a look at all of them.
 
     :param data: one encoded value per name, as it was stored.
     """
 
     def __init__(self, data: Mapping[str, bytes]) -> None:
         self._base = data
-        self._items: dict[Any, Any] = by_key(data)
-        self._encoded = set(self._items)  # those that nobody has looked at
+        self._looked_at: dict[Any, Any] = {}  # decoded; of no account once the keys are laid out
+        self._items: dict[Any, Any] | None = None  # the keys in their order, each with its value or what encodes it
+        self._encoded: set[Any] = set()  # those that nobody has looked at
         self._own: set[Any] = set()  # those that this request put there
         self._has_removed = False
         self._is_cleared = False
 
     def __getitem__(self, key: Any) -> Any:
-        value = self._items[key]
+        items = self._items
+        if items is None and is_own_name(key):
+            if key not in self._looked_at:
+                self._looked_at[key] = codec.decode(self._base[key])
+            return self._looked_at[key]
+        items = self._laid_out()
+        value = items[key]
         if key in self._encoded:
-            value = self._items[key] = codec.decode(value)
+            value = items[key] = codec.decode(value)
             self._encoded.discard(key)
         return value
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._items)
+        return iter(self._laid_out())
 
     def __reversed__(self) -> Iterator[Any]:
-        return iter(reversed(self._items))
+        return iter(reversed(self._laid_out()))
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._base if self._items is None else self._items)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._items
+        if self._items is None and is_own_name(key):
+            return key in self._base
+        return key in self._laid_out()
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether anything was set or removed, or a value looked at that can change in place."""
+        return self._items is not None or any(map(codec.can_change, self._looked_at.values()))
 
     def put(self, key: Any, value: Any) -> None:
         """Set a value."""
-        self._items[key] = value
+        self._laid_out()[key] = value
         self._own.add(key)
         self._encoded.discard(key)
 
@@ -55,21 +71,21 @@ class Values:
 
         :raises KeyError: there is none.
         """
-        del self._items[key]
+        del self._laid_out()[key]
         self._has_removed = True
         self._own.discard(key)
         self._encoded.discard(key)
 
     def clear(self) -> None:
         """Remove everything, also what other requests write meanwhile."""
-        self._items.clear()
+        self._items = {}
         self._own.clear()
         self._encoded.clear()
         self._is_cleared = True
 
     def keep_own(self) -> None:
         """Remove everything but what this request put there."""
-        own = {key: self._items[key] for key in self._items if key in self._own}
+        own = {key: value for key, value in self._laid_out().items() if key in self._own}
         self.clear()
         for key, value in own.items():
             self.put(key, value)
@@ -85,15 +101,15 @@ class Values:
         """
         base = {} if self._is_cleared else self._base
         put, own = {}, {}
-        for key, value in self._items.items():
-            if key in self._encoded or (key not in self._own and not codec.can_change(value)):
+        for key, value in self._decoded():
+            if key not in self._own and not codec.can_change(value):
                 continue
             name, encoded = _encode(key, value)
             if base.get(name) != encoded:
                 put[name] = encoded
             if key in self._own:
                 own[name] = encoded
-        removed = frozenset(base.keys() - {*map(name_of, self._items)}) if self._has_removed else frozenset()
+        removed = frozenset(base.keys() - {*map(name_of, self._laid_out())}) if self._has_removed else frozenset()
         return Changes(base, put, removed, self._is_cleared, own)
 
     def rebased(self, data: Mapping[str, bytes], saved: Changes) -> Values:
@@ -104,17 +120,18 @@ class Values:
         """
         pending, rebased = self.changes(), Values(data)
         rebased._is_cleared = self._is_cleared
-        for key in [key for key in self._items if key not in self._encoded]:
+        items = rebased._laid_out()
+        for key, value in self._decoded():
             name = name_of(key)
             if saved.cleared or name in saved.put or name in saved.removed:
                 continue
             if name in pending.put or data.get(name) == self._base.get(name):
-                rebased._items[key] = self._items[key]
+                items[key] = value
                 rebased._encoded.discard(key)
                 # What was only looked at is not this request's own: a login of another user drops it.
                 if key in self._own:
                     rebased._own.add(key)
-        for key in list(rebased._items):
+        for key in list(items):
             name = name_of(key)
             if name in saved.put:
                 if pending.cleared:  # made after the clear(), which must not take it along
@@ -122,6 +139,19 @@ class Values:
             elif name in pending.removed or (pending.cleared and name not in pending.put):
                 rebased.remove(key)
         return rebased
+
+    def _laid_out(self) -> dict[Any, Any]:
+        if self._items is None:
+            self._items = by_key(self._base)
+            self._encoded = self._items.keys() - self._looked_at.keys()
+            self._items |= self._looked_at
+        return self._items
+
+    def _decoded(self) -> list[tuple[Any, Any]]:
+        """Return what was looked at or set."""
+        if self._items is None:
+            return list(self._looked_at.items())
+        return [(key, value) for key, value in self._items.items() if key not in self._encoded]
 
 
 def _encode(key: Any, value: Any) -> tuple[str, bytes]:

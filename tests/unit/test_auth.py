@@ -158,8 +158,10 @@ def _just_signed_in() -> Any:
     import time
 
     from flask_sessionkit.draft import Kept
+    from flask_sessionkit.policy import Times
 
-    return Kept(is_new=False, user="alice", login_at=time.time())
+    now = time.time()
+    return Kept(user="alice", times=Times(now, now, now, 1800.0, now + 3600))
 
 
 @pytest.mark.parametrize("decorator", [login_view, login_required, logout_view])

@@ -17,10 +17,12 @@ from flask_sessionkit.changes import Changes
 from flask_sessionkit.draft import Kept, Login
 from flask_sessionkit.errors import SessionClosed, SessionConflict, SessionKitError, StoreError, UnsupportedType
 from flask_sessionkit.names import name_of
+from flask_sessionkit.policy import Times
 from flask_sessionkit.reasons import Reason
 from flask_sessionkit.session import Session
 
 T = TypeVar("T")
+TIMES = Times(1_700_000_000.0, None, 1_700_000_000.0, 1800.0, 1_700_043_200.0)
 
 
 class AVisit:
@@ -59,7 +61,7 @@ def decoded(data: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def stored(data: Mapping[Any, Any], *, user: str | None = None, **about: Any) -> AVisit:
-    return AVisit(Kept(encoded(data), is_new=False, user=user, data_of=user, **about))
+    return AVisit(Kept(encoded(data), times=TIMES, user=user, data_of=user, **about))
 
 
 def opened(visit: AVisit) -> Session:
@@ -147,7 +149,7 @@ def test_a_store_that_fails_is_asked_once_and_then_the_session_is_empty() -> Non
 
 
 def test_a_value_is_decoded_when_it_is_asked_for_and_no_other_is() -> None:
-    visit = AVisit(Kept({"good": codec.encode([1]), "bad": b"\xc1"}, is_new=False))
+    visit = AVisit(Kept({"good": codec.encode([1]), "bad": b"\xc1"}, times=TIMES))
     session = opened(visit)
 
     assert session["good"] == [1]
@@ -159,7 +161,7 @@ def test_a_value_is_decoded_when_it_is_asked_for_and_no_other_is() -> None:
 
 def test_what_was_not_looked_at_goes_back_as_it_came() -> None:
     raw = b"\xc1 no msgpack"
-    session = opened(AVisit(Kept({"old": raw}, is_new=False)))
+    session = opened(AVisit(Kept({"old": raw}, times=TIMES)))
     session["new"] = 1
 
     assert session.draft().changes.over({"old": raw}) == {"old": raw, "new": codec.encode(1)}
@@ -187,7 +189,7 @@ class LikeADict(RuleBasedStateMachine):
     def load(self, data: dict[Any, Any]) -> None:
         self.before = encoded(data)
         self.dict = {key: codec.decode(codec.encode(value)) for key, value in data.items()}
-        self.session: Any = opened(AVisit(Kept(self.before, is_new=False)))
+        self.session: Any = opened(AVisit(Kept(self.before, times=TIMES)))
 
     @rule(key=keys)
     def read(self, key: Any) -> None:
@@ -642,7 +644,7 @@ def test_after_an_atomic_change_a_session_shows_what_was_saved_and_its_own(
     session.update(own)
     changes = Changes(encoded(loaded), encoded(saved), frozenset((removed & loaded.keys()) - saved.keys()))
     after = changes.over(encoded(loaded))
-    session.rebase(Kept(after, is_new=False), changes)
+    session.rebase(Kept(after, times=TIMES), changes)
 
     wanted = {**decoded(after), **{k: v for k, v in own.items() if k not in saved and k not in changes.removed}}
     assert dict(session) == wanted
