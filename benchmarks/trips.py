@@ -11,8 +11,9 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from flask_sessionkit.record import Outcome, Record
 from flask_sessionkit.store_urls import Site, make_store

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from dataclasses import replace as recorded
 from typing import Final
 
 from msgspec import Struct
@@ -109,7 +108,7 @@ class ClientBackend:
             return replace(found, held=held)
         # A slow response may arrive after that of a login, and would put the old cookie back in its place.
         can_wait = found.token is not None and now - found.record.seen_at < found.record.idle / 2
-        return replace(found, token=None, record=recorded(found.record, seen_at=now), can_wait=can_wait, held=held)
+        return replace(found, token=None, record=replace(found.record, seen_at=now), can_wait=can_wait, held=held)
 
     def load_key(self, key: str, *, now: float, token: str | None = None) -> Found | None:
         """Return nothing: no session can be had without its token."""

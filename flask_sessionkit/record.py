@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 #: 8 random bytes, drawn by the caller for each write; never a counter.
 Version: TypeAlias = bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One session as a store keeps it.
+class Record(Struct, frozen=True):
+    """One session as a store keeps it; ``msgspec.structs.replace`` gives a changed one.
 
     :param key: 64 lowercase hex characters.
     :param payload: sealed bytes; empty in what ``list_owner`` gives.
@@ -25,15 +25,14 @@ class Record:
     :param version: drawn anew by the caller for each write.
     """
 
-    # Neither is shown: a repr ends up in logs.
-    key: str = field(repr=False)
-    payload: bytes = field(repr=False)
+    key: str
+    payload: bytes
     created_at: float
     seen_at: float
     idle: float
     absolute_at: float
     owner: str | None
-    info: bytes = field(repr=False)
+    info: bytes
     version: Version
 
     @property
@@ -41,6 +40,11 @@ class Record:
         """Return when the record ends by its own limits, in Unix seconds."""
         # In this order: of a ``seen_at`` that is no number nothing is left but the absolute end.
         return min(self.absolute_at, self.seen_at + self.idle)
+
+    def __repr__(self) -> str:
+        # Neither key, nor payload, nor info: a repr ends up in logs.
+        shown = ("created_at", "seen_at", "idle", "absolute_at", "owner", "version")
+        return f"Record({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
 class Outcome(Enum):
@@ -51,8 +55,7 @@ class Outcome(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """The answer to a ``replace``.
 
     :param current: with ``CONFLICT``: the record as it is now.
@@ -62,8 +65,7 @@ class Write:
     current: Record | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Purged:
+class Purged(Struct, frozen=True):
     """The answer to a ``purge``.
 
     :param count: how many records were removed.

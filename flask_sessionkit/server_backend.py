@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import cast
 
-import msgspec
+from msgspec import structs
+from msgspec.structs import replace
 
 from .backends import TOMBSTONE_KEPT, Found, Update, is_left, is_tombstone, tombstone, too_large
 from .clock import settled, touch_is_due
@@ -219,7 +219,7 @@ class ServerBackend:
 
     def _bury(self, found: Found, contents: Contents, *, now: float, at: float) -> Update:
         kept_from = max(at, settled(found.record.seen_at, now))
-        contents = msgspec.structs.replace(contents, idle=now + TOMBSTONE_KEPT - kept_from)
+        contents = structs.replace(contents, idle=now + TOMBSTONE_KEPT - kept_from)
         update = self.update(found, contents, now=at, seen_at=kept_from)
         if update.outcome is not Outcome.GONE:
             return update

@@ -86,6 +86,7 @@ SESSION_WITHIN = {
     "end_at_close",
     "ends_because",
     "is_behind",
+    "is_as_found",
     "is_opened",
     "is_to_end",
     "log_in",

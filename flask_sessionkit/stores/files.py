@@ -13,12 +13,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import wraps
 from itertools import accumulate, islice
 from pathlib import Path
 from secrets import token_hex
 from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from msgspec.structs import replace
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write

@@ -13,13 +13,13 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace as changed
 from ipaddress import IPv6Address
 from itertools import islice
 from queue import Empty, LifoQueue
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import unquote
 
+from msgspec.structs import replace as changed
 from pymemcache.client.base import Client  # type: ignore[import-untyped]  # pymemcache has no types
 from pymemcache.client.rendezvous import RendezvousHash  # type: ignore[import-untyped]  # the same
 from pymemcache.exceptions import (  # type: ignore[import-untyped]  # the same

@@ -6,7 +6,8 @@ import os
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
-from dataclasses import replace as changed
+
+from msgspec.structs import replace as changed
 
 from ..errors import ConfigError
 from ..record import Outcome, Purged, Record, Version, Write

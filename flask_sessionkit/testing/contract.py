@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar, cast
+
+from msgspec import structs
 
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
@@ -54,7 +55,7 @@ def a_record(number: int = 0, **changes: Any) -> Record:
         info=b"info %d" % number,
         version=a_version(),
     )
-    return dataclasses.replace(record, **changes)
+    return structs.replace(record, **changes)
 
 
 def _needs(hook: str) -> Callable[[_T], _T]:
@@ -178,7 +179,7 @@ class StoreContract:
         self._assert_rows(self.peer.list_owner(owner, now=now), records)
 
     def _assert_rows(self, rows: list[Record], records: Iterable[Record]) -> None:
-        expected = sorted((dataclasses.replace(record, payload=b"") for record in records), key=lambda row: row.key)
+        expected = sorted((structs.replace(record, payload=b"") for record in records), key=lambda row: row.key)
         if Capability.INDEX_BEST_EFFORT in self.store.capabilities:
             expected = [row for row in expected if row in rows]
         assert rows == (expected if self._has_index() else [])
@@ -218,7 +219,7 @@ class StoreContract:
     def test_every_byte_survives(self) -> None:
         every_byte = bytes(range(256))
         record = self.kept(payload=b"\x00" + every_byte + b"\x00\r\n", info=every_byte + b" \x00")
-        changed = dataclasses.replace(record, payload=every_byte[::-1], info=b"\x00" + every_byte, version=a_version())
+        changed = structs.replace(record, payload=every_byte[::-1], info=b"\x00" + every_byte, version=a_version())
 
         assert self.stored(record) == record
         assert self.store.replace(changed, expected=record.version, now=NOW) == Write(Outcome.OK)
@@ -226,7 +227,7 @@ class StoreContract:
 
     def test_the_largest_payload_and_info_survive(self) -> None:
         record = self.kept(payload=os.urandom(65 * 1024), info=os.urandom(1024))  # 64 KiB, and room for the seal
-        changed = dataclasses.replace(record, payload=os.urandom(65 * 1024), info=os.urandom(1024), version=a_version())
+        changed = structs.replace(record, payload=os.urandom(65 * 1024), info=os.urandom(1024), version=a_version())
 
         assert self.stored(record) == record
         assert self.store.replace(changed, expected=record.version, now=NOW) == Write(Outcome.OK)
@@ -246,7 +247,7 @@ class StoreContract:
 
     def test_what_one_handle_writes_the_other_reads_and_replaces(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, payload=b"by the peer", version=a_version())
+        changed = structs.replace(record, payload=b"by the peer", version=a_version())
 
         assert self.peer.load(record.key, now=NOW) == record
         assert self.peer.replace(changed, expected=record.version, now=NOW) == Write(Outcome.OK)
@@ -303,12 +304,12 @@ class StoreContract:
 
         found = self.touched(record, now=NOW + 100)
 
-        assert found == dataclasses.replace(record, seen_at=NOW + 100)
+        assert found == structs.replace(record, seen_at=NOW + 100)
         assert self.stored(record) == found
 
     def test_a_touch_moves_the_end(self) -> None:
         record = self.kept()
-        later = dataclasses.replace(record, payload=b"later", version=a_version())
+        later = structs.replace(record, payload=b"later", version=a_version())
 
         self.touched(record, now=END - 1)
 
@@ -318,7 +319,7 @@ class StoreContract:
 
     def test_a_touch_never_moves_the_absolute_end(self) -> None:
         record = self.kept(absolute_at=NOW + 100)
-        later = dataclasses.replace(record, payload=b"later", version=a_version())
+        later = structs.replace(record, payload=b"later", version=a_version())
 
         found = self.touched(record, now=NOW + 99)
 
@@ -329,7 +330,7 @@ class StoreContract:
 
     def test_a_touch_does_not_revive_an_ended_record(self) -> None:
         record = self.kept()
-        later = dataclasses.replace(record, version=a_version())
+        later = structs.replace(record, version=a_version())
 
         assert self.touched(record, now=END + 1, every=0.0) == record
         assert self.stored(record) == record
@@ -344,10 +345,10 @@ class StoreContract:
         assert store.load(record.key, now=NOW + 600, touch_every=60.0, touch_within=600.0) == record
         assert self.stored(record) == record
         found = store.load(record.key, now=NOW + 600, touch_every=60.0, touch_within=600.5)
-        assert found == dataclasses.replace(record, seen_at=NOW + 600)
+        assert found == structs.replace(record, seen_at=NOW + 600)
         assert self.stored(record) == found
         assert store.load(ahead.key, now=NOW, touch_every=60.0, touch_within=60.0) is not None
-        assert self.stored(ahead) == dataclasses.replace(ahead, seen_at=NOW)
+        assert self.stored(ahead) == structs.replace(ahead, seen_at=NOW)
 
     def test_a_touch_creates_nothing(self) -> None:
         record = self.kept()
@@ -359,12 +360,12 @@ class StoreContract:
 
     def test_a_replace_from_before_a_touch_wins_and_does_not_undo_it(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, payload=b"changed", version=a_version())
+        changed = structs.replace(record, payload=b"changed", version=a_version())
 
         self.touched(record, now=NOW + 100)
 
         assert self.store.replace(changed, expected=record.version, now=NOW + 101) == Write(Outcome.OK)
-        assert self.stored(record) == dataclasses.replace(changed, seen_at=NOW + 100)
+        assert self.stored(record) == structs.replace(changed, seen_at=NOW + 100)
 
     def test_a_touch_by_a_clock_that_is_behind_does_not_move_seen_at_back(self) -> None:
         record = self.kept(seen_at=NOW + 59)
@@ -374,11 +375,11 @@ class StoreContract:
 
     def test_a_seen_at_too_far_ahead_is_written_back_as_now(self) -> None:
         record = self.kept(seen_at=NOW + 3600)
-        later = dataclasses.replace(record, version=a_version())
+        later = structs.replace(record, version=a_version())
 
         found = self.touched(record, now=NOW)
 
-        assert found == dataclasses.replace(record, seen_at=NOW)
+        assert found == structs.replace(record, seen_at=NOW)
         assert self.stored(record) == found
         assert self.store.replace(later, expected=record.version, now=END + 1) == Write(Outcome.GONE)
 
@@ -397,7 +398,7 @@ class StoreContract:
                 found = handle.load(record.key, now=now, touch_every=60.0)
                 assert found is not None
                 assert abs(found.seen_at - now) <= 60
-                assert found == dataclasses.replace(record, seen_at=found.seen_at)
+                assert found == structs.replace(record, seen_at=found.seen_at)
                 assert self.stored(record) == found
 
         self.store.purge(now=NOW + 3600 + 300)
@@ -428,14 +429,14 @@ class StoreContract:
 
     def test_replace_takes_the_owner_away(self) -> None:
         record = self.kept()
-        tombstone = dataclasses.replace(record, owner=None, version=a_version())
+        tombstone = structs.replace(record, owner=None, version=a_version())
 
         assert self.store.replace(tombstone, expected=record.version, now=NOW) == Write(Outcome.OK)
         assert self.stored(record) == tombstone
 
     def test_a_conflict_tells_what_is_there_and_writes_nothing(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, payload=b"changed", owner=OTHER_OWNER, version=a_version())
+        changed = structs.replace(record, payload=b"changed", owner=OTHER_OWNER, version=a_version())
 
         assert self.store.replace(changed, expected=a_version(), now=NOW) == Write(Outcome.CONFLICT, record)
         assert self.stored(record) == record
@@ -443,8 +444,8 @@ class StoreContract:
 
     def test_a_replace_of_an_older_version_is_a_conflict(self) -> None:
         record = self.kept()
-        first = dataclasses.replace(record, payload=b"first", version=a_version())
-        second = dataclasses.replace(record, payload=b"second", version=a_version())
+        first = structs.replace(record, payload=b"first", version=a_version())
+        second = structs.replace(record, payload=b"second", version=a_version())
 
         assert self.store.replace(first, expected=record.version, now=NOW) == Write(Outcome.OK)
         assert self.peer.replace(second, expected=record.version, now=NOW) == Write(Outcome.CONFLICT, first)
@@ -455,14 +456,14 @@ class StoreContract:
         self.store.delete(deleted.key)
 
         for record in (never, deleted):
-            again = dataclasses.replace(record, version=a_version())
+            again = structs.replace(record, version=a_version())
             assert self.store.replace(again, expected=record.version, now=NOW) == Write(Outcome.GONE)
             assert self.stored(record) is None
         self.assert_listed([])
 
     def test_replace_does_not_resurrect_an_ended_record(self) -> None:
         record = self.kept()
-        longer = dataclasses.replace(record, seen_at=END + 1, idle=IDLE * 9, version=a_version())
+        longer = structs.replace(record, seen_at=END + 1, idle=IDLE * 9, version=a_version())
 
         assert self.store.replace(longer, expected=record.version, now=END + 1) == Write(Outcome.GONE)
         assert self.store.replace(longer, expected=a_version(), now=END + 1) == Write(Outcome.GONE)
@@ -470,33 +471,33 @@ class StoreContract:
 
     def test_replace_keeps_the_later_seen_at_of_both(self) -> None:
         record = self.kept(seen_at=NOW + 40)
-        older = dataclasses.replace(record, seen_at=NOW + 20, version=a_version())
-        newer = dataclasses.replace(record, seen_at=NOW + 50, version=a_version())
+        older = structs.replace(record, seen_at=NOW + 20, version=a_version())
+        newer = structs.replace(record, seen_at=NOW + 50, version=a_version())
 
         assert self.store.replace(older, expected=record.version, now=NOW + 50) == Write(Outcome.OK)
-        assert self.stored(record) == dataclasses.replace(older, seen_at=NOW + 40)
+        assert self.stored(record) == structs.replace(older, seen_at=NOW + 40)
         assert self.store.replace(newer, expected=older.version, now=NOW + 50) == Write(Outcome.OK)
         assert self.stored(record) == newer
 
     def test_replace_writes_a_seen_at_too_far_ahead_as_now(self) -> None:
         record = self.kept()
-        ahead = dataclasses.replace(record, seen_at=NOW + 3600, version=a_version())
+        ahead = structs.replace(record, seen_at=NOW + 3600, version=a_version())
 
         assert self.store.replace(ahead, expected=record.version, now=NOW + 10) == Write(Outcome.OK)
-        assert self.stored(record) == dataclasses.replace(ahead, seen_at=NOW + 10)
+        assert self.stored(record) == structs.replace(ahead, seen_at=NOW + 10)
 
     def test_replace_counts_a_stored_seen_at_too_far_ahead_as_now(self) -> None:
         record = self.kept(seen_at=NOW + 3600)
-        changed = dataclasses.replace(record, seen_at=NOW, version=a_version())
+        changed = structs.replace(record, seen_at=NOW, version=a_version())
 
         assert self.store.replace(changed, expected=record.version, now=NOW + 10) == Write(Outcome.OK)
-        assert self.stored(record) == dataclasses.replace(changed, seen_at=NOW + 10)
+        assert self.stored(record) == structs.replace(changed, seen_at=NOW + 10)
 
     def test_a_replace_moves_the_end(self) -> None:
         record = self.kept()
-        longer = dataclasses.replace(record, idle=IDLE * 2, version=a_version())
-        shorter = dataclasses.replace(record, absolute_at=NOW + 60, version=a_version())
-        late = dataclasses.replace(record, version=a_version())
+        longer = structs.replace(record, idle=IDLE * 2, version=a_version())
+        shorter = structs.replace(record, absolute_at=NOW + 60, version=a_version())
+        late = structs.replace(record, version=a_version())
 
         assert self.store.replace(longer, expected=record.version, now=NOW) == Write(Outcome.OK)
         self.store.purge(now=END + GRACE + 1)
@@ -507,14 +508,14 @@ class StoreContract:
 
     def test_replace_without_a_version_overwrites_what_exists(self) -> None:
         record = self.kept(seen_at=NOW + 5)
-        changed = dataclasses.replace(record, payload=b"by force", seen_at=NOW, version=a_version())
+        changed = structs.replace(record, payload=b"by force", seen_at=NOW, version=a_version())
 
         assert self.store.replace(changed, expected=None, now=NOW + 10) == Write(Outcome.OK)
-        assert self.stored(record) == dataclasses.replace(changed, seen_at=NOW + 5)
+        assert self.stored(record) == structs.replace(changed, seen_at=NOW + 5)
 
     def test_replace_without_a_version_does_not_create_or_resurrect(self) -> None:
         absent, ended = a_record(1), self.kept(2)
-        again = dataclasses.replace(ended, seen_at=END + 1, version=a_version())
+        again = structs.replace(ended, seen_at=END + 1, version=a_version())
 
         assert self.store.replace(absent, expected=None, now=NOW) == Write(Outcome.GONE)
         assert self.stored(absent) is None
@@ -533,7 +534,7 @@ class StoreContract:
 
     def test_a_repeated_create_does_not_undo_a_replace(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, payload=b"changed", version=a_version())
+        changed = structs.replace(record, payload=b"changed", version=a_version())
         self.store.replace(changed, expected=record.version, now=NOW)
 
         assert self.store.create(record) is False
@@ -541,7 +542,7 @@ class StoreContract:
 
     def test_a_repeated_replace_succeeds_with_one_effect(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, payload=b"changed", version=a_version())
+        changed = structs.replace(record, payload=b"changed", version=a_version())
         self.store.replace(changed, expected=record.version, now=NOW)
         found = self.touched(record, now=NOW + 100)
 
@@ -550,8 +551,8 @@ class StoreContract:
 
     def test_a_repeated_replace_does_not_undo_another(self) -> None:
         record = self.kept()
-        first = dataclasses.replace(record, payload=b"first", version=a_version())
-        second = dataclasses.replace(record, payload=b"second", version=a_version())
+        first = structs.replace(record, payload=b"first", version=a_version())
+        second = structs.replace(record, payload=b"second", version=a_version())
         self.store.replace(first, expected=record.version, now=NOW)
         self.store.replace(second, expected=first.version, now=NOW)
 
@@ -560,7 +561,7 @@ class StoreContract:
 
     def test_a_repeated_replace_does_not_resurrect(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, payload=b"changed", version=a_version())
+        changed = structs.replace(record, payload=b"changed", version=a_version())
         self.store.replace(changed, expected=record.version, now=NOW)
         self.store.delete(record.key)
 
@@ -572,8 +573,8 @@ class StoreContract:
 
         for number, version in enumerate(odd):
             record = self.kept(number, version=a_version())
-            changed = dataclasses.replace(record, version=version)
-            again = dataclasses.replace(record, version=a_version())
+            changed = structs.replace(record, version=version)
+            again = structs.replace(record, version=a_version())
             assert self.store.replace(changed, expected=record.version, now=NOW) == Write(Outcome.OK)
             assert self.stored(record) == changed
             assert self.store.replace(again, expected=a_version(), now=NOW) == Write(Outcome.CONFLICT, changed)
@@ -585,9 +586,9 @@ class StoreContract:
 
         for number, (version, other) in enumerate(near):
             record = self.kept(number, version=version)
-            changed = dataclasses.replace(record, version=a_version())
+            changed = structs.replace(record, version=a_version())
             assert self.store.replace(changed, expected=other, now=NOW) == Write(Outcome.CONFLICT, record)
-            assert self.store.create(dataclasses.replace(record, version=other)) is False
+            assert self.store.create(structs.replace(record, version=other)) is False
 
     # Clause 5: delete and list.
 
@@ -667,15 +668,15 @@ class StoreContract:
 
     def test_list_does_not_show_a_tombstone(self) -> None:
         record, live = self.kept(1), self.kept(2)
-        tombstone = dataclasses.replace(record, owner=None, version=a_version())
+        tombstone = structs.replace(record, owner=None, version=a_version())
         self.store.replace(tombstone, expected=record.version, now=NOW)
 
         self.assert_listed([live])
 
     def test_list_follows_a_change_of_owner(self) -> None:
         record, anonymous = self.kept(1), self.kept(2, owner=None)
-        given = dataclasses.replace(record, owner=OTHER_OWNER, version=a_version())
-        bound = dataclasses.replace(anonymous, owner=OTHER_OWNER, version=a_version())
+        given = structs.replace(record, owner=OTHER_OWNER, version=a_version())
+        bound = structs.replace(anonymous, owner=OTHER_OWNER, version=a_version())
         self.store.replace(given, expected=record.version, now=NOW)
         self.store.replace(bound, expected=anonymous.version, now=NOW)
 
@@ -684,7 +685,7 @@ class StoreContract:
 
     def test_list_shows_what_replace_wrote(self) -> None:
         record = self.kept()
-        changed = dataclasses.replace(record, info=b"new", idle=99.0, version=a_version())
+        changed = structs.replace(record, info=b"new", idle=99.0, version=a_version())
         self.store.replace(changed, expected=record.version, now=NOW)
 
         self.assert_listed([changed])
@@ -792,7 +793,7 @@ class StoreContract:
 
     def test_purge_leaves_a_record_that_is_replaced_meanwhile(self) -> None:
         records = [a_record(number) for number in range(self.rounds)]
-        later = [dataclasses.replace(record, seen_at=END - 1, version=a_version()) for record in records]
+        later = [structs.replace(record, seen_at=END - 1, version=a_version()) for record in records]
 
         answers = race(
             lambda number: self.store.replace(later[number], expected=records[number].version, now=END - 1),
@@ -830,7 +831,7 @@ class StoreContract:
 
     def test_a_scan_gives_what_is_there_now(self) -> None:
         gone, old = self.kept(1), self.kept(2)
-        new = dataclasses.replace(old, payload=b"new", owner=None, version=a_version())
+        new = structs.replace(old, payload=b"new", owner=None, version=a_version())
         self.store.delete(gone.key)
         self.store.replace(new, expected=old.version, now=NOW)
 
@@ -883,7 +884,7 @@ class StoreContract:
         records = [self.kept(number) for number in range(self.rounds // 8)]
 
         def replace(number: int) -> tuple[Record, Write]:
-            changed = dataclasses.replace(records[number], payload=os.urandom(8), version=a_version())
+            changed = structs.replace(records[number], payload=os.urandom(8), version=a_version())
             return changed, self.store.replace(changed, expected=records[number].version, now=NOW)
 
         for answers in race(*[replace] * 8, rounds=len(records)):
@@ -939,7 +940,7 @@ class StoreContract:
     def test_a_touch_that_meets_a_replace_takes_nothing_back(self) -> None:
         records = [self.kept(number) for number in range(self.rounds)]
         tombstones = [
-            dataclasses.replace(record, payload=b"ended", owner=None, absolute_at=END, version=a_version())
+            structs.replace(record, payload=b"ended", owner=None, absolute_at=END, version=a_version())
             for record in records
         ]
 
@@ -954,7 +955,7 @@ class StoreContract:
             assert isinstance(found, Record)
             stored = self.stored(tombstone)
             assert stored is not None
-            assert stored == dataclasses.replace(tombstone, seen_at=stored.seen_at)
+            assert stored == structs.replace(tombstone, seen_at=stored.seen_at)
             assert stored.seen_at >= found.seen_at
         self.assert_listed([])
 
@@ -1083,7 +1084,7 @@ def _count_up(store: Store, key: str) -> None:
         record = store.load(key, now=NOW)
         for _ in range(5000):
             assert record is not None
-            changed = dataclasses.replace(record, payload=b"%d" % (int(record.payload) + 1), version=a_version())
+            changed = structs.replace(record, payload=b"%d" % (int(record.payload) + 1), version=a_version())
             write = store.replace(changed, expected=record.version, now=NOW)
             if write.outcome is Outcome.OK:
                 break
@@ -1094,7 +1095,7 @@ def _count_up(store: Store, key: str) -> None:
 
 
 def _change(store: Store, record: Record) -> Record | Write | bool | None:
-    return _replace(store, dataclasses.replace(record, payload=b"changed", version=a_version()), record.version)
+    return _replace(store, structs.replace(record, payload=b"changed", version=a_version()), record.version)
 
 
 def _replace(store: Store, record: Record, expected: Version) -> Record | Write | bool | None:
@@ -1108,7 +1109,7 @@ def _touch(store: Store, record: Record) -> Record | Write | bool | None:
 def _use(store: Store, record: Record) -> None:
     for number in range(1, FORK_ROUNDS + 1):
         assert store.load(record.key, now=NOW) == record
-        changed = dataclasses.replace(record, payload=b"%d" % number, version=a_version())
+        changed = structs.replace(record, payload=b"%d" % number, version=a_version())
         assert store.replace(changed, expected=record.version, now=NOW) == Write(Outcome.OK)
         record = changed
 

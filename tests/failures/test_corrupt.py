@@ -12,7 +12,6 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import pytest
 from flow_site import NOBODY, Seen, Site, both, login, pausing, put
 from flow_stores import KINDS, PATIENCE, open_store, prepare
+from msgspec.structs import fields, replace
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DBAPIError, StatementError
 

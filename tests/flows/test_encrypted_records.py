@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from flow_dumps import dump
 from flow_site import NOBODY, Seen, Site, append, both, identify, login, logout, look, pausing, put, renew
 from flow_stores import keys_in
+from msgspec.structs import replace as changed
 
 from flask_sessionkit.device import Device
 from flask_sessionkit.stores.base import LimitsPayload

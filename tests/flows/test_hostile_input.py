@@ -17,7 +17,6 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import replace as changed
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +34,7 @@ from flow_stores import keys_in, open_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from msgspec.structs import replace as changed
 from werkzeug.test import create_environ, run_wsgi_app
 
 from flask_sessionkit import StoreError, UnsupportedType

@@ -7,7 +7,6 @@ import math
 import os
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from flask import session
 from flow_site import NOBODY, Seen, Site, both, login, look, pausing, put
 from flow_stores import keys_in
 from markupsafe import Markup
+from msgspec.structs import replace
 from visitors import Visitor, signed_in
 
 from flask_sessionkit.record import Outcome

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flow_site import NOBODY, Site, look, pausing, still
 from flow_stores import keys_in
+from msgspec.structs import replace
 from visitors import sessions_of, signed_in
 
 import flask_sessionkit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import math
 import multiprocessing
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from msgspec import structs
 
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write
@@ -151,7 +151,7 @@ def test_a_mark_goes_with_its_record(store: FileStore, path: Path) -> None:
     store.delete(a_key(0))
     bound = store.load(a_key(1), now=NOW)
     assert bound is not None
-    store.replace(dataclasses.replace(bound, owner=None, version=a_version()), expected=bound.version, now=NOW)
+    store.replace(structs.replace(bound, owner=None, version=a_version()), expected=bound.version, now=NOW)
 
     assert files_in(path / "owner") == []
 
@@ -212,7 +212,7 @@ def _write_for_ever(path: Path, record: Record) -> None:
     while True:
         # What is written shows in each part of the record: mixed parts would tell of a torn write.
         new = os.urandom(8)
-        changed = dataclasses.replace(record, payload=new * 8000, info=new, version=new)
+        changed = structs.replace(record, payload=new * 8000, info=new, version=new)
         assert store.replace(changed, expected=version, now=NOW) == Write(Outcome.OK)
         version = new
 
@@ -238,7 +238,7 @@ def test_a_killed_writer_leaves_the_old_or_the_new_contents(store: FileStore, pa
         assert found is not None
         assert found != current
         new = found.version
-        assert found == dataclasses.replace(current, payload=new * 8000, info=new, version=new)
+        assert found == structs.replace(current, payload=new * 8000, info=new, version=new)
     assert store.load(record.key, now=NOW + 60, touch_every=60.0) is not None  # no lock was left behind
 
 
@@ -256,7 +256,7 @@ def test_a_write_that_fails_leaves_the_old_contents_and_no_litter(
     monkeypatch.setattr(os, call, full)
     if call in {"fdatasync", "rename"}:
         monkeypatch.setattr("flask_sessionkit.stores.files." + {"fdatasync": "_to_disk", "rename": "_move"}[call], full)
-    changed = dataclasses.replace(record, payload=b"new", version=a_version())
+    changed = structs.replace(record, payload=b"new", version=a_version())
     with pytest.raises(StoreError, match="No space left on device") as caught:
         store.replace(changed, expected=record.version, now=NOW)
     monkeypatch.undo()
@@ -279,7 +279,7 @@ def test_a_write_waits_for_the_disk_where_that_is_asked_for(
     monkeypatch.setattr("flask_sessionkit.stores.files._to_disk", lambda fd: waited.append(False))
     monkeypatch.setattr(os, "fsync", lambda fd: waited.append(stat.S_ISDIR(os.fstat(fd).st_mode)))
 
-    store.replace(dataclasses.replace(record, version=a_version()), expected=record.version, now=NOW)
+    store.replace(structs.replace(record, version=a_version()), expected=record.version, now=NOW)
 
     assert waited == ([False, True] if syncs else [])
 
@@ -408,7 +408,7 @@ def test_a_link_in_place_of_a_folder_is_an_error(name: str, path: Path, tmp_path
     store = FileStore(path)
 
     with pytest.raises(StoreError, match="is not a folder of ours"):
-        store.create(dataclasses.replace(a_record(), key=record.key[:-1] + "0"))
+        store.create(structs.replace(a_record(), key=record.key[:-1] + "0"))
     if name != "lock":
         with pytest.raises(StoreError, match="is not a folder of ours"):
             store.list_owner(OWNER, now=NOW)
@@ -519,7 +519,7 @@ def test_marks_are_swept_by_their_own_end_and_never_because_the_record_is_absent
 def test_a_mark_outlives_a_record_whose_absolute_end_moves(store: FileStore, path: Path) -> None:
     record = a_record()
     store.create(record)
-    longer = dataclasses.replace(record, idle=1e6, absolute_at=ABSOLUTE + 1e6, version=a_version())
+    longer = structs.replace(record, idle=1e6, absolute_at=ABSOLUTE + 1e6, version=a_version())
     store.replace(longer, expected=record.version, now=NOW)
 
     store.purge(now=ABSOLUTE + 1e5)
@@ -631,7 +631,7 @@ def test_a_lock_that_is_not_given_back_is_waited_for_no_longer_than_said(path: P
     with FileStore(path)._locked(record.key[:2]):
         assert store.load(record.key, now=NOW + 60, touch_every=60.0) == record
         with pytest.raises(StoreError, match="another process holds its lock"):
-            store.replace(dataclasses.replace(record, version=a_version()), expected=record.version, now=NOW)
+            store.replace(structs.replace(record, version=a_version()), expected=record.version, now=NOW)
 
     assert store.load(record.key, now=NOW) == record
 

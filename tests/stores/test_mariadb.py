@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from msgspec import structs
 from servers import MariaDBServer, free_port
 from sqlalchemy import make_url
 
@@ -48,13 +48,13 @@ def test_the_charset_of_the_database_changes_nothing(charset: str, mariadb_serve
     mariadb_server.sql(f"CREATE DATABASE db_{charset} CHARACTER SET {charset}")
     store = SQLAlchemyStore(make_url(mariadb_server.url).set(database=f"db_{charset}"))
     lower = a_record(payload=bytes(range(256)) * 300, info=bytes(range(256)))
-    upper = dataclasses.replace(lower, key=lower.key.upper(), owner=OWNER.upper(), payload="ä€😀".encode())
+    upper = structs.replace(lower, key=lower.key.upper(), owner=OWNER.upper(), payload="ä€😀".encode())
 
     assert store.create(lower) is True
     assert store.create(upper) is True
     assert store.load(lower.key, now=NOW) == lower
     assert store.load(upper.key, now=NOW) == upper
-    assert store.list_owner(OWNER, now=NOW) == [dataclasses.replace(lower, payload=b"")]
+    assert store.list_owner(OWNER, now=NOW) == [structs.replace(lower, payload=b"")]
     mariadb_server.sql(f"DROP DATABASE db_{charset}")
 
 

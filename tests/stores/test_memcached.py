@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 import re
@@ -19,6 +18,7 @@ from itertools import islice
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 from servers import MemcachedServer, Proxy, free_port, need
 
 from flask_sessionkit.errors import ConfigError, StoreError
@@ -66,7 +66,7 @@ class _OnServers(StoreContract):
 
     def _assert_rows(self, rows: list[Record], records: Iterable[Record]) -> None:
         """Check more than best effort promises: where all servers are up and have room, nothing is missed."""
-        expected = sorted((dataclasses.replace(record, payload=b"") for record in records), key=lambda row: row.key)
+        expected = sorted((structs.replace(record, payload=b"") for record in records), key=lambda row: row.key)
         assert rows == expected
 
 
@@ -161,7 +161,7 @@ def time_left(server: MemcachedServer, name: str) -> int:
 
 
 def later(record: Record, **changes: object) -> Record:
-    return dataclasses.replace(record, **{"payload": b"later", "version": a_version(), **changes})  # type: ignore[arg-type]  # mypy: one type for all
+    return structs.replace(record, **{"payload": b"later", "version": a_version(), **changes})  # type: ignore[arg-type]  # mypy: one type for all
 
 
 def loaded(store: MemcachedStore, record: Record) -> Record:
@@ -405,7 +405,7 @@ def test_a_touch_keeps_the_version_and_a_replace_from_before_wins(server: Memcac
     assert touched is not None
     assert touched.version == read.version
     assert store.replace(changed, expected=read.version, now=NOW + 101) == Write(Outcome.OK)
-    assert peer.load(record.key, now=NOW) == dataclasses.replace(changed, seen_at=NOW + 100)
+    assert peer.load(record.key, now=NOW) == structs.replace(changed, seen_at=NOW + 100)
 
 
 def test_a_version_that_was_read_does_not_overwrite_an_end(store: MemcachedStore) -> None:
@@ -904,7 +904,7 @@ def test_a_user_whose_index_is_lost_can_log_in_on_another_server(own_ring: list[
     lost = next(server for server in own_ring if address(server) == lies_on(store, OWNER))
     other = next(server for server in own_ring if server is not lost)
     (here,), (there,) = (records_on(store, address(server), 1) for server in (lost, other))
-    here, there = (dataclasses.replace(record, owner=OWNER) for record in (here, there))
+    here, there = (structs.replace(record, owner=OWNER) for record in (here, there))
 
     freeze(lost)
 

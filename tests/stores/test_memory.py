@@ -6,9 +6,9 @@ import os
 import signal
 import threading
 import warnings
-from dataclasses import replace as changed
 
 import pytest
+from msgspec.structs import replace as changed
 
 from flask_sessionkit.errors import ConfigError
 from flask_sessionkit.record import Outcome, Purged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import select
 import socket
 import threading
@@ -12,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+from msgspec import structs
 from servers import PostgreSQLServer, Proxy, free_port
 from sqlalchemy import event, make_url
 
@@ -55,13 +55,13 @@ def test_the_encoding_of_the_database_changes_nothing(encoding: str, postgresql_
     postgresql_server.sql(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
     store = SQLAlchemyStore(make_url(postgresql_server.url).set(database=name))
     lower = a_record(payload=bytes(range(256)) * 300, info=bytes(range(256)))
-    upper = dataclasses.replace(lower, key=lower.key.upper(), owner=OWNER.upper(), payload="ä€😀".encode())
+    upper = structs.replace(lower, key=lower.key.upper(), owner=OWNER.upper(), payload="ä€😀".encode())
 
     assert store.create(lower) is True
     assert store.create(upper) is True
     assert store.load(lower.key, now=NOW) == lower
     assert store.load(upper.key, now=NOW) == upper
-    assert store.list_owner(OWNER, now=NOW) == [dataclasses.replace(lower, payload=b"")]
+    assert store.list_owner(OWNER, now=NOW) == [structs.replace(lower, payload=b"")]
     store._engine.dispose()
     postgresql_server.sql(f"DROP DATABASE {name}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import gc
 import ipaddress
@@ -22,6 +21,7 @@ from typing import Any, ClassVar
 import pytest
 import redis
 import valkey
+from msgspec import structs
 from servers import Proxy, RedisServer, free_port, need
 from servers.redis_cluster import RedisCluster
 from servers.redis_sentinel import RedisSentinel, RedisSentinels
@@ -265,12 +265,12 @@ def commands_of(client: Any, act: Callable[[], object]) -> dict[str, int]:
 def use_all(store: RedisStore, *, first: int = 0) -> None:
     """Call everything that a store can do."""
     record, other = a_record(first), a_record(first + 1, owner=None)
-    changed = dataclasses.replace(record, payload=b"changed", owner=OTHER_OWNER, version=a_version())
+    changed = structs.replace(record, payload=b"changed", owner=OTHER_OWNER, version=a_version())
     assert store.create(record)
     assert store.create(other)
     assert store.load(record.key, now=NOW) == record
     touched = store.load(record.key, now=NOW + 100, touch_every=60)
-    assert touched == dataclasses.replace(record, seen_at=NOW + 100)
+    assert touched == structs.replace(record, seen_at=NOW + 100)
     assert store.replace(changed, expected=a_version(), now=NOW).outcome is Outcome.CONFLICT
     assert store.replace(changed, expected=record.version, now=NOW).outcome is Outcome.OK
     assert record.key not in {row.key for row in store.list_owner(OWNER, now=NOW)}
@@ -296,7 +296,7 @@ def test_no_key_is_without_an_expiry(store: RedisStore, client: Any, prefix: str
 
 def test_a_key_lives_until_its_record_ends_and_a_little_longer(store: RedisStore, client: Any, prefix: str) -> None:
     record = a_record()
-    last = dataclasses.replace(record, absolute_at=NOW + 1760, version=a_version())
+    last = structs.replace(record, absolute_at=NOW + 1760, version=a_version())
     name = f"{prefix}{record.key}"
 
     store.create(record)
@@ -318,7 +318,7 @@ def test_a_session_without_end_can_be_kept(store: RedisStore) -> None:
     record = a_record(idle=1e300, absolute_at=1e300)
 
     assert store.create(record) is True
-    assert store.load(record.key, now=NOW + 100, touch_every=60) == dataclasses.replace(record, seen_at=NOW + 100)
+    assert store.load(record.key, now=NOW + 100, touch_every=60) == structs.replace(record, seen_at=NOW + 100)
 
 
 @pytest.mark.requirement("ST-05")
@@ -531,7 +531,7 @@ def test_an_index_that_was_evicted_is_written_again_at_the_next_change(
     record = a_record()
     store.create(record)
     client.delete(f"{prefix}owner:{OWNER}")
-    changed = dataclasses.replace(record, payload=b"changed", version=a_version())
+    changed = structs.replace(record, payload=b"changed", version=a_version())
 
     store.replace(changed, expected=record.version, now=NOW)
 
@@ -540,13 +540,13 @@ def test_an_index_that_was_evicted_is_written_again_at_the_next_change(
 
 def test_a_session_whose_end_moved_is_listed_once(store: RedisStore) -> None:
     record = a_record()
-    longer = dataclasses.replace(record, absolute_at=ABSOLUTE + 3600, version=a_version())
+    longer = structs.replace(record, absolute_at=ABSOLUTE + 3600, version=a_version())
     store.create(record)
     store.replace(longer, expected=record.version, now=NOW)
 
     for limit in (1, 100):
         (row,) = store.list_owner(OWNER, now=NOW, limit=limit)
-        assert row == dataclasses.replace(longer, payload=b"")
+        assert row == structs.replace(longer, payload=b"")
         assert store.list_owner(OWNER, now=NOW, limit=limit, after=row.key) == []
 
 
@@ -583,7 +583,7 @@ def test_on_a_cluster_the_index_is_written_before_the_record(redis_cluster: Redi
     for number in range(20, 50):
         survivor.create(a_record(number, owner=OTHER_OWNER))  # so that each node has the scripts
     survivor.create(anonymous)
-    bound = dataclasses.replace(anonymous, owner=OWNER, version=a_version())
+    bound = structs.replace(anonymous, owner=OWNER, version=a_version())
 
     client.left = 1
     with pytest.raises(Crash):
@@ -613,7 +613,7 @@ def test_on_a_cluster_a_change_costs_one_command_unless_the_list_changes(
     records = [a_record(1)]
     ways = [{}, {"owner": None}, {"owner": OWNER}, {"absolute_at": ABSOLUTE - 9}, {"absolute_at": ABSOLUTE + 9}]
     for changes in ways:
-        records.append(dataclasses.replace(records[-1], version=a_version(), **changes))
+        records.append(structs.replace(records[-1], version=a_version(), **changes))
     start = client.left
 
     assert store.create(records[0]) is True
@@ -796,7 +796,7 @@ def test_a_full_server_refuses_writes_and_is_still_read(own_server: RedisServer)
 
     with pytest.raises(StoreError, match=r"is full. Raise its maxmemory"):
         store.create(a_record(1))
-    changed = dataclasses.replace(record, version=a_version())
+    changed = structs.replace(record, version=a_version())
     with pytest.raises(StoreError, match=r"is full. Raise its maxmemory"):
         store.replace(changed, expected=record.version, now=NOW)
 
@@ -830,7 +830,7 @@ def test_a_replica_is_not_written_to(kind: str, request: pytest.FixtureRequest, 
             for act in (
                 lambda: store.create(a_record(1)),
                 lambda: store.load(record.key, now=NOW + 100, touch_every=60),
-                lambda: store.replace(dataclasses.replace(record, version=a_version()), expected=None, now=NOW),
+                lambda: store.replace(structs.replace(record, version=a_version()), expected=None, now=NOW),
             ):
                 with pytest.raises(StoreError) as caught:
                     act()
@@ -867,10 +867,10 @@ def test_a_touch_is_not_made_outside_of_the_time_that_is_given(store: RedisStore
 
     assert store.load(record.key, now=NOW + 600, touch_every=60, touch_within=600) == record
     touched = store.load(record.key, now=NOW + 599, touch_every=60, touch_within=600)
-    assert touched == dataclasses.replace(record, seen_at=NOW + 599)
+    assert touched == structs.replace(record, seen_at=NOW + 599)
     ahead = a_record(1, seen_at=NOW + 9999)
     store.create(ahead)
-    assert store.load(ahead.key, now=NOW, touch_every=60, touch_within=600) == dataclasses.replace(ahead, seen_at=NOW)
+    assert store.load(ahead.key, now=NOW, touch_every=60, touch_within=600) == structs.replace(ahead, seen_at=NOW)
 
 
 def test_the_store_imports_no_valkey() -> None:
@@ -958,7 +958,7 @@ def test_an_answer_that_is_none_is_a_store_error_or_no_record(
 
         for call in (
             lambda: store.load(record.key, now=NOW),
-            lambda: store.replace(dataclasses.replace(record, version=a_version()), expected=None, now=NOW),
+            lambda: store.replace(structs.replace(record, version=a_version()), expected=None, now=NOW),
             lambda: store.create(a_record(1)),
             lambda: store.list_owner(OWNER, now=NOW),
             lambda: store.delete(record.key),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import secrets
 import signal
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec import structs
 from servers import MariaDBServer, PostgreSQLServer, Proxy
 from sqlalchemy import URL, Connection, MetaData, create_engine, event, make_url, select, update
 from sqlalchemy.exc import DBAPIError
@@ -352,8 +352,8 @@ def test_a_row_that_somebody_locks_keeps_nobody_waiting(
 ) -> None:
     record = a_record()
     store.create(record)
-    late = dataclasses.replace(record, payload=b"late", version=a_version())
-    others = dataclasses.replace(record, payload=b"others", version=a_version())
+    late = structs.replace(record, payload=b"late", version=a_version())
+    others = structs.replace(record, payload=b"others", version=a_version())
 
     with raw(server) as holder:
         lock(holder, table)
@@ -542,7 +542,7 @@ def test_the_table_lies_in_the_schema_that_was_named(server: DatabaseServer, sch
 
     assert store.create(record) is True
     assert store.load(a_key(0), now=NOW, touch_every=60.0) == record
-    assert store.list_owner(OWNER, now=NOW) == [dataclasses.replace(record, payload=b"")]
+    assert store.list_owner(OWNER, now=NOW) == [structs.replace(record, payload=b"")]
     assert rows(server, f"SELECT count(*) FROM {schema}.web") == ["1"]  # noqa: S608  # a name of this test
 
 
@@ -575,7 +575,7 @@ def user(server: DatabaseServer, rights: str, table: str) -> Iterator[URL]:
 
 
 def assert_reads_and_writes_nothing(store: SQLAlchemyStore, record: Record) -> None:
-    changed = dataclasses.replace(record, payload=b"changed", version=a_version())
+    changed = structs.replace(record, payload=b"changed", version=a_version())
     writes: list[Callable[[], object]] = [
         lambda: store.create(a_record(1)),
         lambda: store.replace(changed, expected=record.version, now=NOW),
@@ -587,7 +587,7 @@ def assert_reads_and_writes_nothing(store: SQLAlchemyStore, record: Record) -> N
             write()
     assert store.load(record.key, now=NOW) == record
     assert store.load(record.key, now=NOW + 100, touch_every=60.0) == record
-    assert store.list_owner(OWNER, now=NOW) == [dataclasses.replace(record, payload=b"")]
+    assert store.list_owner(OWNER, now=NOW) == [structs.replace(record, payload=b"")]
     store._engine.dispose()
 
 

@@ -6,8 +6,9 @@ import math
 import os
 import time
 from collections import OrderedDict
-from dataclasses import replace as changed
 from itertools import islice
+
+from msgspec.structs import replace as changed
 
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write

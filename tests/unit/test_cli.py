@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from click.testing import Result
 from flask import Flask, session
 from flask.testing import FlaskClient
 from flow_stores import keys_in
+from msgspec.structs import replace
 
 from flask_sessionkit import SessionKit, StoreError, login_user, session_ended
 from flask_sessionkit.device import Device

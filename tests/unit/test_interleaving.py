@@ -5,9 +5,9 @@ from __future__ import annotations
 import doctest
 import threading
 import time
-from dataclasses import replace as changed
 
 import pytest
+from msgspec.structs import replace as changed
 
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome, Purged, Write
