@@ -68,13 +68,16 @@ class Admission:
 
         :raises StoreError: the store cannot answer.
         """
-        tokens = self._circumstances.tokens[:_TRIED_TOKENS]
-        live = [(found, admitted) for token in tokens if (found := (admitted := self._load(token)).found)]
-        if len(live) == 1:
-            return live[0][1]
-        if len({found.key for found, _ in live}) == 1:
+        live: dict[str, Admitted] = {}
+        for token in self._circumstances.tokens[:_TRIED_TOKENS]:
+            admitted = self._load(token)
+            if admitted.found is None:
+                continue
+            key = admitted.found.key
             # Of a sealed session a browser may hold an older cookie too, after a change of its path or domain.
-            return max(live, key=lambda pair: (pair[1].alias is None, pair[0].record.seen_at))[1]
+            live[key] = admitted if key not in live else max(admitted, live[key], key=_how_recent)
+        if len(live) == 1:
+            return live.popitem()[1]
         if live:
             # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
@@ -208,3 +211,7 @@ class Admission:
 
     def _refuse(self, reason: str) -> None:
         self._circumstances.tell(signals.session_refused, reason=reason)
+
+
+def _how_recent(admitted: Admitted) -> tuple[bool, float]:
+    return admitted.alias is None, admitted.found.record.seen_at if admitted.found else 0.0

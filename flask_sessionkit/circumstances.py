@@ -11,6 +11,8 @@ from msgspec import Struct
 from . import codec
 from .policy import Limits, Timeouts
 
+#: Flask's key of a session that outlives the browser.
+PERMANENT = "_permanent"
 _TRUE = codec.encode(True)
 
 
@@ -67,6 +69,8 @@ class Circumstances(Struct, frozen=True):
 
     def limits(self, data: Mapping[str, bytes]) -> Limits:
         """Return today's limits of a session with this data."""
+        if PERMANENT not in data:
+            return self.rules.timeouts.ordinary
         return limits_of(self.rules.timeouts, data, permanent_idle=self.permanent_idle)
 
     @property
@@ -90,4 +94,4 @@ def limits_of(timeouts: Timeouts, data: Mapping[str, bytes], *, permanent_idle: 
 
 def is_permanent(data: Mapping[str, bytes]) -> bool:
     """Return whether a session's data says, as Flask's does, that its cookie outlives the browser."""
-    return data.get("_permanent") == _TRUE
+    return data.get(PERMANENT) == _TRUE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,13 @@ def cookie_faults(config: Mapping[str, Any], *, is_secure: bool) -> list[str]:
     return faults
 
 
+@lru_cache(maxsize=16)
+def _prefixed(name: str, *, is_placed: bool) -> str:
+    if name.lower().startswith(_PREFIXES):
+        return name
+    return ("__Secure-" if is_placed else "__Host-") + name
+
+
 class CookiePolicy(SessionInterface):
     """Flask's own questions about its cookie, answered for safety.
 
@@ -82,9 +90,7 @@ class CookiePolicy(SessionInterface):
     def get_cookie_name(self, app: Flask) -> str:
         """Return the cookie's name, with the prefix whose rules browsers enforce (RFC 6265bis, 4.1.3)."""
         name = super().get_cookie_name(app)
-        if not self._is_hardened(app) or name.lower().startswith(_PREFIXES):
-            return name
-        return ("__Secure-" if self._is_placed(app) else "__Host-") + name
+        return _prefixed(name, is_placed=self._is_placed(app)) if self._is_hardened(app) else name
 
     def get_cookie_path(self, app: Flask) -> str:
         """Return the cookie's path."""

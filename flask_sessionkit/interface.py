@@ -26,7 +26,7 @@ from .cookie_policy import CookiePolicy
 from .errors import ConfigError, SessionKitError, StoreError
 from .lifecycle import Farewell, Visit
 from .reasons import Reason
-from .responses import RETRY_AFTER, become_unavailable, vary_by, watch
+from .responses import RETRY_AFTER, become_unavailable, has_header, vary_by, watch
 from .revocations import Revocations
 from .roster import Roster, ServerRoster
 from .sealing import KeyRing
@@ -272,7 +272,7 @@ class SessionKitInterface(CookiePolicy):
                 self.note_sent(app)
         elif farewell.forget:
             transport.forget(response)
-        elif session.shows_user and "Cache-Control" not in response.headers:
+        elif session.shows_user and not has_header(response, "cache-control"):
             response.headers.add("Cache-Control", "no-store")
             return
         else:

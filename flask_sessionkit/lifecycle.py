@@ -85,7 +85,7 @@ class Visit:
         self._circumstances = circumstances
         self._roster = roster
         self._admission = Admission(backend, circumstances, roster, now=clock.now())
-        self._writes = Writes(backend, clock, circumstances)
+        self._begun_writes: Writes | None = None
         self._looked_at = clock.elapsed()
         self._found: Found | None = None
         self._alias: Found | None = None
@@ -99,6 +99,13 @@ class Visit:
         self._is_emptied = False
         #: The first failure of the store. It is not asked again in this request.
         self.failure: StoreError | None = None
+
+    @property
+    def _writes(self) -> Writes:
+        # Most requests write nothing.
+        if self._begun_writes is None:
+            self._begun_writes = Writes(self._backend, self._clock, self._circumstances)
+        return self._begun_writes
 
     @property
     def identity_keys(self) -> tuple[str, ...]:

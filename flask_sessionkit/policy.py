@@ -39,7 +39,12 @@ class Timeouts(Struct, frozen=True):
         """
         if permanent:
             return Limits(idle=permanent_idle, absolute=self.remember)
-        return Limits(idle=self.idle, absolute=self.absolute)
+        return self.ordinary
+
+    @property
+    def ordinary(self) -> Limits:
+        """Today's limits of a session that ends with the browser."""
+        return Limits(self.idle, self.absolute)
 
 
 class Times(Struct, frozen=True):

@@ -6,11 +6,12 @@ key derivation are written down in the documentation, "Security", and never chan
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .tokens import bytes_of, text_of
 
@@ -24,6 +25,10 @@ _NUMBER: Final = 24
 _TAG: Final = 16
 _MAC: Final = 32
 _SALT: Final = b"flask_sessionkit/1"
+#: Bytes of a block of SHA-256, and what HMAC makes of the key's for its two hashes.
+_BLOCK: Final = 64
+_IPAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 #: Bytes that a seal adds to a record that it authenticates.
 OVERHEAD: Final = _HEADER + _MAC
@@ -31,16 +36,31 @@ OVERHEAD: Final = _HEADER + _MAC
 OVERHEAD_ENCRYPTED: Final = OVERHEAD + _NUMBER + _TAG
 
 
-class _Key:
-    """The keys of one purpose under one secret.
+class _Hmac:
+    """HMAC-SHA-256 (RFC 2104) under one key, whose two hashes are started once.
 
-    Each HMAC is started once and copied for each use: to start one takes longer than to hash a session.
+    To start them takes longer than to hash a session, and a copy of ``hmac``'s own object longer than the hashing.
     """
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(block.translate(_IPAD))
+        self._outer = hashlib.sha256(block.translate(_OPAD))
+
+    def of(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+class _Key:
+    """The keys of one purpose under one secret."""
 
     def __init__(self, kid: bytes, mac_key: bytes, sub_key: bytes) -> None:
         self.kid = kid
-        self._mac = hmac.new(mac_key, digestmod="sha256")
-        self._sub = hmac.new(sub_key, digestmod="sha256")
+        self._mac = _Hmac(mac_key)
+        self._sub = _Hmac(sub_key)
 
     @classmethod
     def derive(cls, secret: bytes, *, purpose: bytes, app_id: str, cookie_name: str = "") -> _Key:
@@ -51,18 +71,14 @@ class _Key:
         )
 
     def mac(self, message: bytes) -> bytes:
-        mac = self._mac.copy()
-        mac.update(message)
-        return mac.digest()
+        return self._mac.of(message)
 
     def cipher(self, number: bytes) -> Any:
         """Return AES-256-GCM under the key of one seal: HKDF-Expand (RFC 5869, 2.3) of a single block.
 
         A key of its own for each seal: there is no number of messages after which nonces would repeat.
         """
-        sub = self._sub.copy()
-        sub.update(b"enc" + number[:12] + b"\x01")
-        return _aesgcm()(sub.digest())
+        return _gcm().cipher(self._sub.of(b"enc" + number[:12] + b"\x01"))
 
 
 class Seal:
@@ -196,12 +212,10 @@ def mac_key(secret: bytes, *, purpose: bytes, app_id: str) -> bytes:
 
 
 def _decrypted(key: _Key, body: bytes, bound: bytes) -> bytes | None:
-    from cryptography.exceptions import InvalidTag
-
     header, number = body[:_HEADER], body[_HEADER : _HEADER + _NUMBER]
     try:
         plaintext: bytes = key.cipher(number).decrypt(number[12:], body[_HEADER + _NUMBER :], bound + header)
-    except InvalidTag:
+    except _gcm().refusal:
         return None  # whoever holds the key of the MAC may have made it; GCM alone has no say over which key fits
     return plaintext
 
@@ -210,11 +224,17 @@ def _decrypted(key: _Key, body: bytes, bound: bytes) -> bytes | None:
 # nothing.
 
 
+class _Gcm(NamedTuple):
+    cipher: Callable[[bytes], Any]
+    refusal: type[Exception]
+
+
 @cache
-def _aesgcm() -> Any:
+def _gcm() -> _Gcm:
+    from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM
+    return _Gcm(AESGCM, InvalidTag)
 
 
 def _hkdf(secret: bytes, label: bytes, context: bytes, length: int) -> bytes:
