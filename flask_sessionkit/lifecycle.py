@@ -77,6 +77,21 @@ class Visit:
     :param roster: gives the lists of users' sessions, for what concerns more of them than this one.
     """
 
+    # Defaults stand on the class, as in ``Session``.
+    _begun_writes: Writes | None = None
+    _found: Found | None = None
+    _alias: Found | None = None
+    _is_lost = False
+    _unreadable: Found | None = None
+    _dead: Reason | None = None
+    _sent: str | None = None
+    #: What to tell the browser after an error at the close: Flask closes the session again with its error page.
+    _parting: Farewell | None = None
+    _is_admitted = False
+    _is_emptied = False
+    #: The first failure of the store. It is not asked again in this request.
+    failure: StoreError | None = None
+
     def __init__(
         self, backend: Backend, clock: Clock, circumstances: Circumstances, roster: Callable[[], Roster]
     ) -> None:
@@ -85,20 +100,7 @@ class Visit:
         self._circumstances = circumstances
         self._roster = roster
         self._admission = Admission(backend, circumstances, roster, now=clock.now())
-        self._begun_writes: Writes | None = None
         self._looked_at = clock.elapsed()
-        self._found: Found | None = None
-        self._alias: Found | None = None
-        self._is_lost = False
-        self._unreadable: Found | None = None
-        self._dead: Reason | None = None
-        self._sent: str | None = None
-        #: What to tell the browser after an error at the close: Flask closes the session again with its error page.
-        self._parting: Farewell | None = None
-        self._is_admitted = False
-        self._is_emptied = False
-        #: The first failure of the store. It is not asked again in this request.
-        self.failure: StoreError | None = None
 
     @property
     def _writes(self) -> Writes:

@@ -92,9 +92,10 @@ class RedisStore:
         self, key: str, *, now: float, touch_every: float | None = None, touch_within: float = math.inf
     ) -> Record | None:
         """Return the record of a key, touched if that is due, or ``None``; see ``TouchesOnLoad.load``."""
-        every = math.inf if touch_every is None else touch_every
-        times = struct.pack(">ddd", now, every, -math.inf if touch_every is None else touch_within)
-        found = self._run(_LOAD, [self._key(key)], times)
+        if touch_every is None:
+            there = self._unless_foreign("GET", self._key(key))
+            return None if there is None else _unpacked(key, there)
+        found = self._run(_LOAD, [self._key(key)], struct.pack(">ddd", now, touch_every, touch_within))
         if isinstance(found, list):  # touched
             packed, seen = found
             found = packed[:16] + seen + packed[24:]
