@@ -50,6 +50,10 @@ class Admission:
     :param now: when the request first looked at its session, in Unix seconds; all is judged by that moment.
     """
 
+    _dead: Reason | None = None
+    _unreadable: Found | None = None
+    _timed: tuple[Found, Times] | None = None
+
     def __init__(
         self, backend: Backend, circumstances: Circumstances, roster: Callable[[], Roster], *, now: float
     ) -> None:
@@ -57,9 +61,6 @@ class Admission:
         self._roster = roster
         self._circumstances = circumstances
         self._now = now
-        self._dead: Reason | None = None
-        self._unreadable: Found | None = None
-        self._timed: tuple[Found, Times] | None = None
         #: What old tokens that must have been copied were found to be, and what they lead to.
         self._stolen: list[tuple[Found, Found | None]] = []
 

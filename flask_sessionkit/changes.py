@@ -37,8 +37,12 @@ class Changes(Struct, frozen=True):
         """
         if self.cleared:
             return dict(self.put)
-        merged = {key: value for key, value in current.items() if key not in self.removed}
-        merged |= {key: value for key, value in self.put.items() if key in current or key not in self.base}
+        merged = dict(current)
+        for key in self.removed:
+            merged.pop(key, None)
+        for key, value in self.put.items():
+            if key in current or key not in self.base:
+                merged[key] = value
         return merged
 
     def contested(self, current: Mapping[str, bytes]) -> list[str]:

@@ -34,7 +34,10 @@ def has_header(response: Response, name: str) -> bool:
     :param name: in lower case.
     """
     # To be asked for what is absent makes werkzeug raise an error of its own, which takes longer than all of this.
-    return any([present.lower() == name for present, _ in response.headers])  # noqa: C419  # a generator is slower
+    for present, _ in response.headers:  # noqa: SIM110  # a generator takes half as long again
+        if present.lower() == name:
+            return True
+    return False
 
 
 def watch(response: Response, session: Session) -> None:

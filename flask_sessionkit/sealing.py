@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from .tokens import bytes_of, text_of
 
@@ -34,6 +34,7 @@ _OPAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 OVERHEAD: Final = _HEADER + _MAC
 #: Bytes that a seal adds to what it encrypts.
 OVERHEAD_ENCRYPTED: Final = OVERHEAD + _NUMBER + _TAG
+_SHORTEST: Final = {_AUTHENTICATED: OVERHEAD, _ENCRYPTED: OVERHEAD_ENCRYPTED}
 
 
 class _Hmac:
@@ -78,7 +79,7 @@ class _Key:
 
         A key of its own for each seal: there is no number of messages after which nonces would repeat.
         """
-        return _gcm().cipher(self._sub.of(b"enc" + number[:12] + b"\x01"))
+        return _aesgcm()(self._sub.of(b"enc" + number[:12] + b"\x01"))
 
 
 class Seal:
@@ -115,11 +116,8 @@ class Seal:
         :param is_encrypted: refuse a seal of the other kind; ``None`` takes both.
         """
         version, kid, body, mac = sealed[:1], sealed[1:_HEADER], sealed[:-_MAC], sealed[-_MAC:]
-        if version == _ENCRYPTED:
-            fits = is_encrypted is not False and len(sealed) >= OVERHEAD_ENCRYPTED
-        else:
-            fits = version == _AUTHENTICATED and is_encrypted is not True and len(sealed) >= OVERHEAD
-        if not fits:
+        least = _SHORTEST.get(version)
+        if least is None or len(sealed) < least or is_encrypted is (version != _ENCRYPTED):
             return None
         # Key ids have 32 bits: two secrets may share one, so each that fits is tried.
         for place, key in enumerate(self._keys):
@@ -215,7 +213,7 @@ def _decrypted(key: _Key, body: bytes, bound: bytes) -> bytes | None:
     header, number = body[:_HEADER], body[_HEADER : _HEADER + _NUMBER]
     try:
         plaintext: bytes = key.cipher(number).decrypt(number[12:], body[_HEADER + _NUMBER :], bound + header)
-    except _gcm().refusal:
+    except _invalid_tag():
         return None  # whoever holds the key of the MAC may have made it; GCM alone has no say over which key fits
     return plaintext
 
@@ -224,17 +222,18 @@ def _decrypted(key: _Key, body: bytes, bound: bytes) -> bytes | None:
 # nothing.
 
 
-class _Gcm(NamedTuple):
-    cipher: Callable[[bytes], Any]
-    refusal: type[Exception]
+@cache
+def _aesgcm() -> Any:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM
 
 
 @cache
-def _gcm() -> _Gcm:
+def _invalid_tag() -> type[Exception]:
     from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return _Gcm(AESGCM, InvalidTag)
+    return InvalidTag
 
 
 def _hkdf(secret: bytes, label: bytes, context: bytes, length: int) -> bytes:

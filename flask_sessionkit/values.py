@@ -19,26 +19,27 @@ class Values:
     :param data: one encoded value per name, as it was stored.
     """
 
+    # Defaults stand on the class: most requests change nothing.
+    _keys: dict[Any, None] | None = None  # all of them in their order, once they are laid out
+    _encoded: dict[Any, bytes]  # of those that nobody has looked at; there once they are laid out
+    _own: set[Any] | frozenset[Any] = frozenset()  # those that this request put there
+    _has_removed = False
+    _is_cleared = False
+
     def __init__(self, data: Mapping[str, bytes]) -> None:
         self._base = data
-        self._looked_at: dict[Any, Any] = {}  # decoded; of no account once the keys are laid out
-        self._items: dict[Any, Any] | None = None  # the keys in their order, each with its value or what encodes it
-        self._encoded: set[Any] = set()  # those that nobody has looked at
-        self._own: set[Any] = set()  # those that this request put there
-        self._has_removed = False
-        self._is_cleared = False
+        self._decoded: dict[Any, Any] = {}
 
     def __getitem__(self, key: Any) -> Any:
-        items = self._items
-        if items is None and is_own_name(key):
-            if key not in self._looked_at:
-                self._looked_at[key] = codec.decode(self._base[key])
-            return self._looked_at[key]
-        items = self._laid_out()
-        value = items[key]
-        if key in self._encoded:
-            value = items[key] = codec.decode(value)
-            self._encoded.discard(key)
+        decoded = self._decoded
+        if key in decoded:
+            return decoded[key]
+        if self._keys is None and is_own_name(key):
+            value = decoded[key] = codec.decode(self._base[key])
+            return value
+        self._laid_out()
+        value = decoded[key] = codec.decode(self._encoded[key])
+        del self._encoded[key]
         return value
 
     def __iter__(self) -> Iterator[Any]:
@@ -48,23 +49,26 @@ class Values:
         return iter(reversed(self._laid_out()))
 
     def __len__(self) -> int:
-        return len(self._base if self._items is None else self._items)
+        return len(self._base if self._keys is None else self._keys)
 
     def __contains__(self, key: object) -> bool:
-        if self._items is None and is_own_name(key):
+        if self._keys is None and is_own_name(key):
             return key in self._base
         return key in self._laid_out()
 
     @property
     def may_have_changed(self) -> bool:
         """Whether anything was set or removed, or a value looked at that can change in place."""
-        return self._items is not None or any(map(codec.can_change, self._looked_at.values()))
+        return self._keys is not None or any(map(codec.can_change, self._decoded.values()))
 
     def put(self, key: Any, value: Any) -> None:
         """Set a value."""
-        self._laid_out()[key] = value
+        self._laid_out()[key] = None
+        self._decoded[key] = value
+        self._encoded.pop(key, None)
+        if not isinstance(self._own, set):
+            self._own = set(self._own)
         self._own.add(key)
-        self._encoded.discard(key)
 
     def remove(self, key: Any) -> None:
         """Remove a value.
@@ -73,19 +77,19 @@ class Values:
         """
         del self._laid_out()[key]
         self._has_removed = True
-        self._own.discard(key)
-        self._encoded.discard(key)
+        self._decoded.pop(key, None)
+        self._encoded.pop(key, None)
+        self._own = self._own - {key}
 
     def clear(self) -> None:
         """Remove everything, also what other requests write meanwhile."""
-        self._items = {}
-        self._own.clear()
-        self._encoded.clear()
+        self._keys, self._encoded, self._own = {}, {}, frozenset()
+        self._decoded.clear()
         self._is_cleared = True
 
     def keep_own(self) -> None:
         """Remove everything but what this request put there."""
-        own = {key: value for key, value in self._laid_out().items() if key in self._own}
+        own = {key: self._decoded[key] for key in self._laid_out() if key in self._own}
         self.clear()
         for key, value in own.items():
             self.put(key, value)
@@ -101,7 +105,7 @@ class Values:
         """
         base = {} if self._is_cleared else self._base
         put, own = {}, {}
-        for key, value in self._decoded():
+        for key, value in list(self._decoded.items()):  # to encode a lazy text may look at the session
             if key not in self._own and not codec.can_change(value):
                 continue
             name, encoded = _encode(key, value)
@@ -120,18 +124,19 @@ class Values:
         """
         pending, rebased = self.changes(), Values(data)
         rebased._is_cleared = self._is_cleared
-        items = rebased._laid_out()
-        for key, value in self._decoded():
+        keys = rebased._laid_out()
+        for key, value in self._decoded.items():
             name = name_of(key)
             if saved.cleared or name in saved.put or name in saved.removed:
                 continue
             if name in pending.put or data.get(name) == self._base.get(name):
-                items[key] = value
-                rebased._encoded.discard(key)
+                keys[key] = None
+                rebased._decoded[key] = value
+                rebased._encoded.pop(key, None)
                 # What was only looked at is not this request's own: a login of another user drops it.
                 if key in self._own:
-                    rebased._own.add(key)
-        for key in list(items):
+                    rebased._own = rebased._own | {key}
+        for key in list(keys):
             name = name_of(key)
             if name in saved.put:
                 if pending.cleared:  # made after the clear(), which must not take it along
@@ -140,18 +145,13 @@ class Values:
                 rebased.remove(key)
         return rebased
 
-    def _laid_out(self) -> dict[Any, Any]:
-        if self._items is None:
-            self._items = by_key(self._base)
-            self._encoded = self._items.keys() - self._looked_at.keys()
-            self._items |= self._looked_at
-        return self._items
-
-    def _decoded(self) -> list[tuple[Any, Any]]:
-        """Return what was looked at or set."""
-        if self._items is None:
-            return list(self._looked_at.items())
-        return [(key, value) for key, value in self._items.items() if key not in self._encoded]
+    def _laid_out(self) -> dict[Any, None]:
+        if self._keys is None:
+            self._encoded = by_key(self._base)
+            self._keys = dict.fromkeys(self._encoded)
+            for key in self._decoded:
+                del self._encoded[key]
+        return self._keys
 
 
 def _encode(key: Any, value: Any) -> tuple[str, bytes]:

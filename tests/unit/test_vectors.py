@@ -60,7 +60,7 @@ def test_every_published_plaintext_is_encrypted_as_published() -> None:
     for vector in gcm_vectors("gcmEncryptExtIV256"):
         key, number, plaintext, associated, ciphertext, tag = of(vector, "key", "iv", "pt", "aad", "ct", "tag")
 
-        sealed = sealing._gcm().cipher(key).encrypt(number, plaintext, associated)
+        sealed = sealing._aesgcm()(key).encrypt(number, plaintext, associated)
 
         # A published tag may be cut; ours never is.
         assert sealed[: len(ciphertext)] == ciphertext
@@ -77,7 +77,7 @@ def test_every_published_ciphertext_opens_or_is_refused_as_published() -> None:
         key, number, associated, ciphertext, tag = of(vector, "key", "iv", "aad", "ct", "tag")
         if len(tag) < 16:
             continue  # The seal takes no other.
-        cipher = sealing._gcm().cipher(key)
+        cipher = sealing._aesgcm()(key)
         if "fail" in vector:
             with pytest.raises(InvalidTag):
                 cipher.decrypt(number, ciphertext + tag, associated)
