@@ -35,7 +35,7 @@ FLOORS = {
     "contents": 1,
     "device": 1,
     "names": 1,
-    "draft": 1,
+    "draft": 2,
     "identity": 1,
     "stores.__init__": 1,
     "stores.base": 1,
