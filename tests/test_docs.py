@@ -40,6 +40,9 @@ from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from flask_sessionkit.testing import FrozenClock, StoreContract, client_of, round_trips
 
+# It reads the same under every Python.
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.rst") if "_build" not in path.parts)

@@ -14,6 +14,9 @@ import pytest
 
 import flask_sessionkit
 
+# It reads the same under every Python.
+pytestmark = pytest.mark.thorough
+
 PACKAGE = Path(flask_sessionkit.__file__).parent
 PROJECT = Path(__file__).parents[1]
 

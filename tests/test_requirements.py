@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# It reads the same under every Python.
+pytestmark = pytest.mark.thorough
+
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "requirements.rst").read_text("utf-8")
 
