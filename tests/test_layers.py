@@ -46,6 +46,7 @@ FLOORS = {
     "stores.redis_clients": 1,
     "stores.redis_findings": 2,
     "stores.sql_findings": 2,
+    "stores.sql_direct": 0,
     "stores.sql_errors": 0,
     "stores.sql_psycopg": 0,
     "stores.sql_statements": 1,

@@ -6,7 +6,6 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Delete,
     Double,
     Insert,
@@ -27,6 +26,7 @@ from sqlalchemy import (
 
 from ..clock import CLOCK_SKEW
 from ..record import Record
+from .sql_direct import Direct
 
 Values: TypeAlias = dict[str, Any]
 
@@ -46,7 +46,8 @@ class Statements:
         lives = row.expires_at > now
         ended = row.expires_at < cutoff
 
-        self.load: Final[Select[Any]] = select(row.key, row.payload, *fields).where(is_this)
+        load = select(row.key, row.payload, *fields).where(is_this)
+        self.load: Final = Direct(load)
         self.insert: Final[Insert] = insert(table).values(new)
         self.delete: Final[Delete] = delete(table).where(is_this)
 
@@ -59,9 +60,7 @@ class Statements:
         # out not to be due then, the record comes back as it was when the statement began.
         due = and_(now - row.seen_at >= every, now - row.seen_at < within, row.seen_at < now)
         done = touched.where(or_(due, row.seen_at > far)).returning(row.key, row.payload, *fields).cte("touched")
-        self.load_and_touch: Final[CompoundSelect[Any]] = select(done).union_all(
-            self.load.where(~exists().select_from(done))
-        )
+        self.load_and_touch: Final = Direct(select(done).union_all(load.where(~exists().select_from(done))))
 
         # MariaDB reads in a SET what the same SET wrote before: fed its own result, this gives that result again.
         seen_at = case(
@@ -76,7 +75,7 @@ class Statements:
             .where(row.key == new[row.key], lives)
             .values(written | {row.seen_at: seen_at, row.expires_at: until})
         )
-        self.replace: Final[Update] = self.overwrite.where(is_expected)
+        self.replace: Final = Direct(self.overwrite.where(is_expected))
 
         self.list: Final[Select[Any]] = (
             select(row.key, *fields)

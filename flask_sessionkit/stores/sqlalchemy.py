@@ -20,6 +20,7 @@ from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import GRACE, Capability, Judgement, Mark, settled, touch_is_due
 from .sql_connections import Connections
+from .sql_direct import Direct
 from .sql_errors import (
     is_before_the_folder,
     is_before_the_schema,
@@ -316,7 +317,7 @@ class SQLAlchemyStore:
 
     def _run(
         self,
-        statement: Executable,
+        statement: Executable | Direct,
         values: Values,
         answer: Answer[T],
         *,
@@ -343,7 +344,7 @@ class SQLAlchemyStore:
 
     def _run_once(
         self,
-        statement: Executable,
+        statement: Executable | Direct,
         values: Values,
         answer: Answer[T],
         *,
@@ -352,6 +353,8 @@ class SQLAlchemyStore:
         is_hurried: bool = True,
     ) -> T:
         def work(connection: Connection) -> T:
+            if isinstance(statement, Direct):
+                return statement.run(connection, values, answer)
             if waits or not self._connections.is_sqlite:
                 return answer(connection.execute(statement, values))
             with not_waiting(connection, self._timeout):
@@ -422,7 +425,7 @@ class SQLAlchemyStore:
 
 
 def _first(result: CursorResult[Any]) -> Any:
-    return result.first()
+    return result.fetchone()
 
 
 def _all(result: CursorResult[Any]) -> list[Any]:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import MetaData, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
 from flask_sessionkit.errors import StoreError
-from flask_sessionkit.record import Outcome
+from flask_sessionkit.record import Outcome, Write
 from flask_sessionkit.stores.sql_connections import _limits
 from flask_sessionkit.stores.sql_errors import is_lost_race
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore, session_table
@@ -472,3 +473,18 @@ def test_a_file_that_is_made_is_its_owners_alone(path: Path) -> None:
 
     assert path.name in modes
     assert set(modes.values()) == {0o600}
+
+
+def test_who_listens_to_the_engine_hears_the_statements_of_requests_too(store: SQLAlchemyStore) -> None:
+    said: list[str] = []
+    record = a_record()
+    store.create(record)
+    quiet = store.load(record.key, now=NOW)
+    event.listen(store._engine, "before_cursor_execute", lambda _, __, text, *___: said.append(text.split()[0]))
+
+    heard = store.load(record.key, now=NOW)
+    write = store.replace(structs.replace(record, version=a_version()), expected=record.version, now=NOW)
+
+    assert said == ["SELECT", "UPDATE"]
+    assert quiet == heard == record
+    assert write == Write(Outcome.OK)
