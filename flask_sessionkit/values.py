@@ -20,7 +20,9 @@ class Values:
     """
 
     # Defaults stand on the class: most requests change nothing.
-    _keys: dict[Any, None] | None = None  # all of them in their order, once they are laid out
+    #: All of them in their order, once they are laid out. Each leads to itself: of two that are equal (``1`` and
+    #: ``True``) the first stays, as in a dict, and each has a name of its own to be stored under.
+    _keys: dict[Any, Any] | None = None
     _encoded: dict[Any, bytes]  # of those that nobody has looked at; there once they are laid out
     _own: set[Any] | frozenset[Any] = frozenset()  # those that this request put there
     _has_removed = False
@@ -37,7 +39,7 @@ class Values:
         if self._keys is None and is_own_name(key):
             value = decoded[key] = codec.decode(self._base[key])
             return value
-        self._laid_out()
+        key = self._laid_out()[key]
         value = decoded[key] = codec.decode(self._encoded[key])
         del self._encoded[key]
         return value
@@ -63,7 +65,7 @@ class Values:
 
     def put(self, key: Any, value: Any) -> None:
         """Set a value."""
-        self._laid_out()[key] = None
+        key = self._laid_out().setdefault(key, key)
         self._decoded[key] = value
         self._encoded.pop(key, None)
         if not isinstance(self._own, set):
@@ -130,7 +132,7 @@ class Values:
             if saved.cleared or name in saved.put or name in saved.removed:
                 continue
             if name in pending.put or data.get(name) == self._base.get(name):
-                keys[key] = None
+                key = keys.setdefault(key, key)
                 rebased._decoded[key] = value
                 rebased._encoded.pop(key, None)
                 # What was only looked at is not this request's own: a login of another user drops it.
@@ -145,10 +147,10 @@ class Values:
                 rebased.remove(key)
         return rebased
 
-    def _laid_out(self) -> dict[Any, None]:
+    def _laid_out(self) -> dict[Any, Any]:
         if self._keys is None:
             self._encoded = by_key(self._base)
-            self._keys = dict.fromkeys(self._encoded)
+            self._keys = {key: key for key in self._encoded}
             for key in self._decoded:
                 del self._encoded[key]
         return self._keys

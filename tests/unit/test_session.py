@@ -294,6 +294,16 @@ def test_a_change_inside_a_value_is_noticed(value: Any, change: Callable[[Any], 
     assert put(session).keys() == {"v"}
 
 
+@pytest.mark.parametrize("change", [lambda s: s.update({True: [1]}), lambda s: s[1.0].append(1)])
+def test_of_equal_keys_the_first_stays_as_in_a_dict(change: Callable[[Any], object]) -> None:
+    """Each has a name of its own to be stored under; under both, a later change of the first would be lost."""
+    visit = stored({1: []})
+    session = opened(visit)
+    change(session)
+
+    assert [*put(session)] == [name_of(1)]
+
+
 def test_a_change_inside_a_value_that_was_set_now_is_noticed() -> None:
     session = opened(stored({}))
     session["v"] = value = [1]
