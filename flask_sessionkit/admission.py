@@ -76,9 +76,9 @@ class Admission:
                 continue
             key = admitted.found.key
             # Of a sealed session a browser may hold an older cookie too, after a change of its path or domain.
-            live[key] = admitted if key not in live else max(admitted, live[key], key=_how_recent)
+            live[key] = admitted if key not in live else max(live[key], admitted, key=_how_recent)
         if len(live) == 1:
-            return live.popitem()[1]
+            return self._touched(live.popitem()[1])
         if live:
             # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
@@ -99,14 +99,20 @@ class Admission:
             ended_because=contents.reason if self._now < contents.created_at + TOMBSTONE_KEPT else None,
         )
 
+    @property
+    def _touch_every(self) -> float | None:
+        return None if self._circumstances.is_passive else self._circumstances.rules.timeouts.touch_interval
+
     def _load(self, token: str) -> Admitted:
-        every = None if self._circumstances.is_passive else self._circumstances.rules.timeouts.touch_interval
         # A touch must not lengthen what today's settings have ended. Which limit is this session's is known after the
         # load, so a touch that is part of it goes by the shorter one, and another comes after the verdict.
         within = self._circumstances.shortest_idle
-        found = self._backend.load(token, now=self._now, touch_every=every, touch_within=within)
-        admitted = Admitted() if found is None else self._judged(found)
-        found = admitted.found
+        found = self._backend.load(token, now=self._now, touch_every=self._touch_every, touch_within=within)
+        return Admitted() if found is None else self._judged(found)
+
+    def _touched(self, admitted: Admitted) -> Admitted:
+        # Only the one that was chosen: of two cookies of one session the times tell which is the newer.
+        found, every = admitted.found, self._touch_every
         if found is None or every is None or not self._backend.is_touch_due(found, now=self._now, touch_every=every):
             return admitted
         return replace(admitted, found=self._backend.touch(found, now=self._now, touch_every=every))
