@@ -68,6 +68,7 @@ class Server:
         #: What its client raises.
         self.errors: Final = (getattr(errors, f"{package.capitalize()}Error"), cluster_error, OSError)
         self._read_only_error: type[Exception] = errors.ReadOnlyError
+        self._response_error: type[Exception] = errors.ResponseError
         self._client = client
         self._patience = patience
         self._is_own: Final = close is not None
@@ -83,7 +84,7 @@ class Server:
         """
         self._begin()
         if self._is_own and not self.is_cluster:
-            return self._answer(partial(_ask_directly, self._client().connection_pool, command))
+            return self._answer(partial(_ask_directly, self._client().connection_pool, command, self._response_error))
         return self._answer(lambda: self._client().execute_command(*command, **_AS_BYTES))
 
     def call_all(self, commands: Iterable[Command]) -> list[Any]:
@@ -147,11 +148,13 @@ class Server:
             _until.set(time.monotonic() + self._patience)
 
 
-def _ask_directly(pool: Any, command: Command) -> Any:
+def _ask_directly(pool: Any, command: Command, refusal: type[Exception]) -> Any:
     """Return the answer to a command, as ``execute_command`` does, which takes a third longer.
 
     What it does besides is for others: it tells tracers, and makes Python's objects of answers. A client that was
     handed in may have been changed to do more, so that one is asked.
+
+    :param refusal: an answer that is raised.
     """
     connection = pool.get_connection()
 
@@ -161,6 +164,11 @@ def _ask_directly(pool: Any, command: Command) -> Any:
 
     try:
         return connection.retry.call_with_retry(ask, lambda _: connection.disconnect())
+    except refusal:
+        raise
+    except BaseException:  # what ends a thread or a greenlet too: whoever is next would be given this answer
+        connection.disconnect()
+        raise
     finally:
         pool.release(connection)
 
@@ -400,7 +408,12 @@ def _in_time(kind: str) -> Any:
                 _scripts_sent.set(_scripts_sent.get() + 1)
             return super().send_command(*command, **options)
 
-    return InTime
+    class Closing(InTime):
+        # With a Sentinel redis-py leaves it open in the middle of an answer, which the next command would be given.
+        def read_response(self, *args: Any, **kwargs: Any) -> Any:
+            return super().read_response(*args, **{"disconnect_on_error": True, **kwargs})
+
+    return Closing if module == "redis.sentinel" else InTime
 
 
 def _check_time() -> None:

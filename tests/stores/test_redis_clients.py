@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +157,89 @@ def test_every_connection_of_ours_has_its_limits() -> None:
         options = options_of(sentinel)
         assert options["socket_timeout"] == options["socket_connect_timeout"] == pytest.approx(0.5 / 3)
         assert options["retry"].get_retries() == 0
+
+
+# Answers that nobody waits for any more
+
+
+class Ended(BaseException):
+    """What ends a greenlet (gevent's ``Timeout``) or a thread from outside."""
+
+
+def end(*_: object, **__: object) -> None:
+    raise Ended
+
+
+class SlowServer:
+    """A Redis that knows ``GET`` and says the key; it tells ``mine`` once the same connection asks for more."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._answer, args=[self._listener.accept()[0]], daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        owed = b""
+        with suppress(OSError), connection, connection.makefile("rwb") as wire:
+            while head := wire.readline():
+                words = [wire.read(int(wire.readline()[1:]) + 2) for _ in range(int(head[1:]))]
+                owed += b"$%d\r\n%b" % (len(words[-1]) - 2, words[-1]) if words[0] == b"GET\r\n" else b"+OK\r\n"
+                if words[-1] != b"mine\r\n":
+                    wire.write(owed)
+                    wire.flush()
+                    owed = b""
+
+
+@pytest.fixture
+def slow_server() -> Iterator[SlowServer]:
+    slow = SlowServer()
+    yield slow
+    slow.close()
+
+
+@pytest.mark.requirement("ST-13")
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:{}", "redis+sentinel://127.0.0.1:{}/main"])
+@pytest.mark.parametrize(
+    "ask", [lambda asked: asked.call("GET", "mine"), lambda asked: asked.call_all([("GET", "mine")])]
+)
+def test_who_is_ended_in_the_middle_of_an_answer_leaves_it_to_nobody(
+    slow_server: SlowServer, monkeypatch: pytest.MonkeyPatch, url: str, ask: Callable[[Server], object]
+) -> None:
+    monkeypatch.setattr("redis.sentinel.Sentinel.discover_master", lambda *_: ("127.0.0.1", slow_server.port))
+    asked = server(url.format(slow_server.port))
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Ended):
+            ask(asked)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert asked.call("GET", "yours") == b"yours"
+
+
+@pytest.mark.requirement("ST-13")
+def test_who_is_ended_between_question_and_answer_leaves_it_to_nobody(
+    slow_server: SlowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = server(f"redis://127.0.0.1:{slow_server.port}")
+    asked.call("GET", "connected")
+    with monkeypatch.context() as patched:
+        patched.setattr(asked._client().connection_pool.connection_class, "read_response", end)
+        with pytest.raises(Ended):
+            asked.call("GET", "mine")
+
+    assert asked.call("GET", "yours") == b"yours"
 
 
 def test_without_redis_py_a_url_is_an_import_error() -> None:
