@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from .contents import Contents, Kind
+from .discreet import DiscreetStruct
 from .errors import SessionTooLarge
 from .policy import Times
 from .reasons import Reason
@@ -17,7 +18,7 @@ from .record import Outcome, Record, Version
 TOMBSTONE_KEPT = 60.0
 
 
-class Found(Struct, frozen=True):
+class Found(DiscreetStruct, frozen=True):
     """What a token stands for.
 
     :param token: what the client holds; ``None`` where only the key is known, or where it holds another one yet.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from .discreet import DiscreetStruct
 
 
-class Changes(Struct, frozen=True):
+class Changes(DiscreetStruct, frozen=True):
     """One request's own changes to a session's data. Values are encoded.
 
     :param base: what the request loaded.

@@ -9,6 +9,7 @@ from blinker import NamedSignal
 from msgspec import Struct
 
 from . import codec
+from .discreet import DiscreetStruct
 from .policy import Limits, Timeouts
 
 #: Flask's key of a session that outlives the browser.
@@ -41,7 +42,7 @@ class Rules(Struct, frozen=True):
         return stamp
 
 
-class Circumstances(Struct, frozen=True):
+class Circumstances(DiscreetStruct, frozen=True):
     """What is known about a request, in words that mean nothing of HTTP.
 
     :param tokens: well-formed and different, as the client sent them.

@@ -6,13 +6,13 @@ import secrets
 from contextlib import suppress
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from .backends import TOMBSTONE_KEPT, Found, Update, too_large
 from .clock import settled, touch_is_due
 from .contents import Contents, Kind
 from .device import Device
+from .discreet import DiscreetStruct
 from .errors import SessionKitError, StoreError
 from .layout import Layout
 from .reasons import Reason
@@ -28,7 +28,7 @@ _FOR_A_LOGIN: Final = 360
 _GENERATION: Final = bytes(16)
 
 
-class _Sealed(Struct, frozen=True, array_like=True):
+class _Sealed(DiscreetStruct, frozen=True, array_like=True):
     """What lies inside of a token.
 
     :param edition: 16 random bytes, others after each login and renewal.

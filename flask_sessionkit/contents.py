@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import msgspec
+from msgspec import field
 
+from .discreet import DiscreetStruct
 from .layout import Layout
 from .reasons import Reason
 
@@ -20,7 +21,7 @@ class Kind(IntEnum):
     ALIAS = 2
 
 
-class Contents(msgspec.Struct, frozen=True, array_like=True):
+class Contents(DiscreetStruct, frozen=True, array_like=True):
     """One session's state. Everything but ``data`` is out of the application's reach.
 
     :param idle: seconds.
@@ -47,7 +48,7 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
     data_of: str | None = None
     reason: Reason | None = None
     target: str | None = None
-    data: dict[str, bytes] = {}  # a Struct copies it for each instance
+    data: dict[str, bytes] = field(default_factory=dict)
     renewed_at: float | None = None
     is_shown: bool = True
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
-
 from .changes import Changes
+from .discreet import DiscreetStruct
 from .policy import Times
 from .reasons import Reason
 
 
-class Kept(Struct, frozen=True):
+class Kept(DiscreetStruct, frozen=True):
     """What a session finds at its first look.
 
     :param data: one encoded value per name.
@@ -32,7 +31,7 @@ class Kept(Struct, frozen=True):
         return f"<Kept: {len(self.data)} keys>"
 
 
-class Login(Struct, frozen=True):
+class Login(DiscreetStruct, frozen=True):
     """A wish: bind the session to a user under a new token.
 
     :param is_fresh: the user proved who they are just now; a remember cookie proves nothing.
@@ -47,7 +46,7 @@ class Login(Struct, frozen=True):
         return "<Login>"
 
 
-class Draft(Struct, frozen=True):
+class Draft(DiscreetStruct, frozen=True):
     """What saving now would keep, and what views wished for.
 
     :param ended: end the session that was loaded; everything else here begins a new one.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 
 from flask import g, has_app_context
 from flask.sessions import SessionMixin
-from msgspec import Struct
 
 from .auth import PASSIVE
 from .backends import Backend
@@ -23,6 +22,7 @@ from .client_roster import ClientRoster
 from .clock import Clock
 from .config import Settings, set_too_late
 from .cookie_policy import CookiePolicy
+from .discreet import DiscreetStruct
 from .errors import ConfigError, SessionKitError, StoreError
 from .lifecycle import Farewell, Visit
 from .reasons import Reason
@@ -307,7 +307,7 @@ def interface_of(app: Flask) -> SessionKitInterface:
     return interface
 
 
-class _Named(Struct, frozen=True):
+class _Named(DiscreetStruct, frozen=True):
     """What the keys of an application depend on, as it was when they were made."""
 
     secret: object

@@ -8,7 +8,6 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from . import signals, stages
@@ -18,6 +17,7 @@ from .changes import Changes
 from .circumstances import Circumstances, is_permanent
 from .clock import Clock
 from .contents import Contents
+from .discreet import DiscreetStruct
 from .draft import Draft, Kept
 from .errors import SessionConflict, SessionKitError, SessionTooLarge, StoreError, UnsupportedType
 from .reasons import Reason
@@ -35,7 +35,7 @@ _log = logging.getLogger("flask_sessionkit")
 _QUICK = 0.1
 
 
-class Farewell(Struct, frozen=True):
+class Farewell(DiscreetStruct, frozen=True):
     """What to tell the browser.
 
     :param token: of the session that goes on; ``None`` if none does.

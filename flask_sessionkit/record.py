@@ -7,11 +7,13 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from .discreet import DiscreetStruct
+
 #: 8 random bytes, drawn by the caller for each write; never a counter.
 Version: TypeAlias = bytes
 
 
-class Record(Struct, frozen=True):
+class Record(DiscreetStruct, frozen=True):
     """One session as a store keeps it; ``msgspec.structs.replace`` gives a changed one.
 
     :param key: 64 lowercase hex characters.

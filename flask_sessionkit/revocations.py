@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from .clock import CLOCK_SKEW, Clock
+from .discreet import DiscreetStruct
 from .errors import StoreError
 from .layout import Layout
 from .reasons import Reason
@@ -34,7 +35,7 @@ _LONGEST_PAUSE: Final = 0.02
 _MOVED_FOR: Final = 3600.0
 
 
-class Entry(Struct, frozen=True, array_like=True):
+class Entry(DiscreetStruct, frozen=True, array_like=True):
     """One session that counts. Moments in Unix seconds, ``idle`` in seconds.
 
     :param edition: 16 random bytes; a cookie that holds others was renewed since.
@@ -77,7 +78,7 @@ class Ended(Struct, frozen=True, array_like=True):
     reason: Reason
 
 
-class Standing(Struct, frozen=True, array_like=True):
+class Standing(DiscreetStruct, frozen=True, array_like=True):
     """What is known of one user's sessions, each by its lineage.
 
     What is not live here is refused, so a store that was emptied opens nothing.
@@ -91,8 +92,8 @@ class Standing(Struct, frozen=True, array_like=True):
 
     generation: bytes
     user: str = ""
-    live: dict[bytes, Entry] = {}  # a Struct copies it for each instance
-    ended: dict[bytes, Ended] = {}
+    live: dict[bytes, Entry] = field(default_factory=dict)
+    ended: dict[bytes, Ended] = field(default_factory=dict)
     moved_to: str | None = None
     moves: int = 0
     moved_at: float | None = None
