@@ -48,11 +48,9 @@ class _Hmac:
         self._inner = hashlib.sha256(block.translate(_IPAD))
         self._outer = hashlib.sha256(block.translate(_OPAD))
 
-    def of(self, *parts: bytes) -> bytes:
-        """Return the MAC of a message in parts, which need not be put together: to copy 20 kB takes a microsecond."""
+    def of(self, message: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()
-        for part in parts:
-            inner.update(part)
+        inner.update(message)
         outer.update(inner.digest())
         return outer.digest()
 
@@ -73,8 +71,8 @@ class _Key:
             _hkdf(secret, b"kid", context, 4), _hkdf(secret, b"mac", context, 32), _hkdf(secret, b"sub", context, 32)
         )
 
-    def mac(self, *parts: bytes) -> bytes:
-        return self._mac.of(*parts)
+    def mac(self, message: bytes) -> bytes:
+        return self._mac.of(message)
 
     def cipher(self, number: bytes) -> Any:
         """Return AES-256-GCM under the key of one seal: HKDF-Expand (RFC 5869, 2.3) of a single block.
@@ -100,7 +98,7 @@ class Seal:
         """Return a payload under a MAC, readable for all."""
         current = self._keys[0]
         body = _AUTHENTICATED + current.kid + payload
-        return body + current.mac(bound, body)
+        return body + current.mac(bound + body)
 
     def encrypt(self, plaintext: bytes, *, bound: bytes = b"") -> bytes:
         """Return a plaintext encrypted, under a MAC."""
@@ -108,7 +106,7 @@ class Seal:
         header, number = _ENCRYPTED + current.kid, os.urandom(_NUMBER)
         ciphertext: bytes = current.cipher(number).encrypt(number[12:], plaintext, bound + header)
         body = header + number + ciphertext
-        return body + current.mac(bound, body)
+        return body + current.mac(bound + body)
 
     def open(self, sealed: bytes, *, bound: bytes = b"", is_encrypted: bool | None = None) -> tuple[bytes, int] | None:
         """Return what was sealed, and the place in the ring of the key that did it; ``None`` for anything else.
@@ -123,7 +121,7 @@ class Seal:
             return None
         # Key ids have 32 bits: two secrets may share one, so each that fits is tried.
         for place, key in enumerate(self._keys):
-            if key.kid == kid and hmac.compare_digest(key.mac(bound, body), mac):
+            if key.kid == kid and hmac.compare_digest(key.mac(bound + body), mac):
                 if version == _AUTHENTICATED:
                     return body[_HEADER:], place
                 plaintext = _decrypted(key, body, bound)

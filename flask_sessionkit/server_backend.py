@@ -268,8 +268,8 @@ class ServerBackend:
 class _Seen:
     """When sessions were seen that this process has loaded, as their records said; nothing else is known of them.
 
-    It tells when no touch can be due, since nobody moves "last seen" back: the load is a pure read then, which takes a
-    third less on PostgreSQL and Redis. It is a hint: a load that finds a touch due all the same is followed by one.
+    It tells when no touch can be due, since nobody moves "last seen" back: the load is a pure read then, which costs
+    PostgreSQL and Redis less. It is a hint: a load that finds a touch due all the same is followed by one.
     """
 
     def __init__(self) -> None:

@@ -520,7 +520,7 @@ def test_opening_costs_one_mac_however_many_fallbacks_there_are(place: int, monk
     )
     macs: list[int] = []
     real = sealing._Key.mac
-    monkeypatch.setattr(sealing._Key, "mac", lambda key, *parts: macs.append(1) or real(key, *parts))
+    monkeypatch.setattr(sealing._Key, "mac", lambda key, message: macs.append(1) or real(key, message))
 
     opened, costs = ring.open_cookie(theirs), len(macs)
 
