@@ -17,6 +17,9 @@ from .views import Data, View
 
 _Pair: TypeAlias = tuple[Callable[[], bytes], Callable[[], object]]
 
+#: The driver's calls that a request cannot do without.
+CALLS = {"read": "get", "change": "get and set", "write": "set"}
+
 _TIMEOUT = 0.5  # as SESSIONKIT_STORE_TIMEOUT by default
 
 

@@ -65,9 +65,6 @@ from .tables import Report, arguments
 from .timing import Cost, by_rounds, stay_on_one_core
 from .views import SIZES
 
-#: The driver's call that belongs to a request.
-_FLOORS = {"read": "get", "change": "get and set", "write": "set"}
-
 Subjects: TypeAlias = Mapping[str, Apart]
 
 
@@ -105,7 +102,7 @@ def _measured(store: str, subjects: Subjects, rounds: int, calls: int) -> Findin
     for request in REQUESTS:
         asked: dict[str, Callable[[int], Cost]] = {}
         for name, subject in subjects.items():
-            call = _FLOORS.get(request) if name == FLOOR else "bare" if name in BARE else request
+            call = floors.CALLS.get(request) if name == FLOOR else "bare" if name in BARE else request
             if call is not None:
                 asked[name] = partial(subject.cost, call)
             if name == FLOOR and call is not None:

@@ -22,12 +22,11 @@ from tests.servers import PostgreSQLServer, RedisServer
 
 from . import wrk
 from .gunicorns import Gunicorn
+from .surplus import DJANGO, FLASK, OURS, OWN_COOKIE
 from .tables import Cell, Report, Table, arguments
 from .wrk import Turn
 
-_OURS = "SessionKit"
-_FLASK, _DJANGO, _COOKIE = "bare Flask", "bare Django", "Flask's own cookie"
-_BARE = (_FLASK, _DJANGO)
+_BARE = (FLASK, DJANGO)
 _THEIRS = ("Flask-Session", "Flask-Session*", "Django")
 _STORES: Mapping[str, tuple[str, type[RedisServer | PostgreSQLServer]]] = {
     "Redis": ("redis", RedisServer),
@@ -85,9 +84,9 @@ def _turn(name: str, server: Gunicorn, request: str, seconds: int) -> Turn:
 def _servers(stores: Sequence[str]) -> Iterator[Mapping[str, Gunicorn]]:
     with ExitStack() as stack:
         servers = {
-            _FLASK: Gunicorn("bare_flask()", has_sessions=False),
-            _DJANGO: Gunicorn("bare_django()", has_sessions=False),
-            _COOKIE: Gunicorn("signed_cookie()", on_server=False),
+            FLASK: Gunicorn("bare_flask()", has_sessions=False),
+            DJANGO: Gunicorn("bare_django()", has_sessions=False),
+            OWN_COOKIE: Gunicorn("signed_cookie()", on_server=False),
         }
         for store in stores:
             kind, server_of = _STORES[store]
@@ -95,7 +94,7 @@ def _servers(stores: Sequence[str]) -> Iterator[Mapping[str, Gunicorn]]:
             is_sql = kind == "sql"
             where = f"{kind!r}, {place.url!r}, {str(place.folder)!r}"
             servers |= {
-                f"{store}: {_OURS}": Gunicorn(f"sessionkit({place.url!r})"),
+                f"{store}: {OURS}": Gunicorn(f"sessionkit({place.url!r})"),
                 f"{store}: Flask-Session": Gunicorn(f"flask_session({where}, True)", has_table=is_sql),
                 f"{store}: Flask-Session*": Gunicorn(f"flask_session({where}, False)", has_table=is_sql),
                 f"{store}: Django": Gunicorn(f"django({where})", has_table=is_sql),
@@ -129,7 +128,7 @@ def _table(name: str, title: str, turns: Turns, names: Sequence[str], figure: st
 def _shares(turns: Turns, names: Sequence[str]) -> Table:
     rows: list[Sequence[Cell]] = []
     for who in names:
-        bare = _DJANGO if "Django" in who else _FLASK
+        bare = DJANGO if "Django" in who else FLASK
         if who not in _BARE:
             rows.append([who, *(_ratio(turns[who, one], turns[bare, one]) for one in _REQUESTS)])
     return Table("throughput-share", "Requests a second, as a share of the framework's own bare", list(_REQUESTS), rows)
@@ -139,8 +138,8 @@ def _ratios(turns: Turns, stores: Sequence[str]) -> Table:
     rows: list[Sequence[Cell]] = []
     for store in stores:
         for who in _THEIRS:
-            cells = [_ratio(turns[f"{store}: {_OURS}", one], turns[f"{store}: {who}", one]) for one in _REQUESTS]
-            rows.append([f"{store}: {_OURS} / {who}", *cells])
+            cells = [_ratio(turns[f"{store}: {OURS}", one], turns[f"{store}: {who}", one]) for one in _REQUESTS]
+            rows.append([f"{store}: {OURS} / {who}", *cells])
     return Table("throughput-ratio", "Requests a second, ours as a multiple of theirs", list(_REQUESTS), rows)
 
 

@@ -29,25 +29,13 @@ from tests.servers import MariaDBServer, MemcachedServer, PostgreSQLServer, Redi
 
 from . import floors, peers, peers_django
 from .apart import Apart, Calls
+from .surplus import DJANGO, FLASK, OURS, REQUESTS
 from .tables import Cell, Report, Table, arguments
 from .timing import Cost, by_rounds, each
 from .wires import Traffic, Wire
 
-_OURS = "SessionKit"
-_FLASK, _DJANGO = "bare Flask", "bare Django"
 _FLOOR, _VIEW, _PAST = "the driver's own calls", "the same, in a view", "the same, past the proxy"
 
-#: As they are called, and as tables have them.
-_REQUESTS = {
-    "ignore": "no look",
-    "read": "read",
-    "change": "change",
-    "write": "first write",
-    "login": "login",
-    "logout": "logout",
-}
-#: What is the driver's own of a request.
-_FLOORS = {"read": "get", "change": "get and set", "write": "set"}
 #: Requests that go before those that are counted: psycopg has a server prepare a statement at its fifth run.
 _WARM = 10
 #: Requests that are counted.
@@ -107,7 +95,7 @@ class _Finding:
         costs = self.costs[request]
         if name in (_FLOOR, _PAST):
             return costs[name]
-        return each(sub, costs[name], costs[_DJANGO if name == "Django" else _FLASK])
+        return each(sub, costs[name], costs[DJANGO if name == "Django" else FLASK])
 
     def trip(self) -> float:
         """Return the milliseconds that a trip took: the driver's own fetch, less the same past the proxy."""
@@ -117,13 +105,13 @@ class _Finding:
 
 def _measured(store: str, subjects: Mapping[str, Apart], wire: Wire, rounds: int, calls: int) -> _Finding:
     finding = _Finding(store, _hold(subjects, wire, min(10, rounds)))
-    for request in _REQUESTS:
+    for request in REQUESTS:
         asked: dict[str, Callable[[int], Cost]] = {}
         for name, subject in subjects.items():
             call = _call(name, request)
             if call is None:
                 continue
-            if name not in (_FLASK, _DJANGO, _VIEW, _PAST):
+            if name not in (FLASK, DJANGO, _VIEW, _PAST):
                 finding.traffic[name, request] = _counted(subject, call, wire)
             asked[name] = partial(_delayed, subject, call, wire, finding.hold)
         finding.costs[request] = by_rounds(asked, rounds=rounds, calls=calls)
@@ -135,9 +123,9 @@ def _measured(store: str, subjects: Mapping[str, Apart], wire: Wire, rounds: int
 
 def _call(name: str, request: str) -> str | None:
     if name in (_FLOOR, _VIEW, _PAST):
-        own = _FLOORS.get(request)
+        own = floors.CALLS.get(request)
         return f"view {own}" if own and name == _VIEW else own
-    return "bare" if name in (_FLASK, _DJANGO) else request
+    return "bare" if name in (FLASK, DJANGO) else request
 
 
 def _hold(subjects: Mapping[str, Apart], wire: Wire, rounds: int) -> float:
@@ -193,9 +181,9 @@ def _subjects(store: str, calls: int) -> Iterator[tuple[Mapping[str, Apart], Wir
         url = place.url.replace(f":{place.port}", f":{wire.port}")
         floor = Apart(floors.floor_on, kind, url, place.folder)
         subjects = {
-            _FLASK: Apart(bare, peers.bare_flask),
-            _DJANGO: Apart(bare, peers_django.bare_django),
-            _OURS: Apart(visits, calls, peers.sessionkit_on, url),
+            FLASK: Apart(bare, peers.bare_flask),
+            DJANGO: Apart(bare, peers_django.bare_django),
+            OURS: Apart(visits, calls, peers.sessionkit_on, url),
             "Flask-Session": Apart(visits, calls, peers.flask_session_on, kind, url, place.folder),
             "Flask-Session*": Apart(visits, calls, flask_session_that_waits, kind, url, place.folder),
             "Django": Apart(visits, calls, peers_django.django_on, kind, url, place.folder),
@@ -247,9 +235,9 @@ def _traffic_tables(findings: Sequence[_Finding]) -> list[Table]:
         Table(
             f"wire-{name}",
             title,
-            list(_REQUESTS.values()),
+            list(REQUESTS.values()),
             [
-                [f"{finding.store}: {who}", *(_went(finding, who, request, place) for request in _REQUESTS)]
+                [f"{finding.store}: {who}", *(_went(finding, who, request, place) for request in REQUESTS)]
                 for finding in findings
                 for who in dict.fromkeys(who for who, _ in finding.traffic)
             ],
@@ -267,7 +255,7 @@ def _latency_table(findings: Sequence[_Finding]) -> Table:
     rows: list[Sequence[Cell]] = []
     for finding in findings:
         for name in finding.costs["read"]:
-            if name in (_FLASK, _DJANGO):
+            if name in (FLASK, DJANGO):
                 continue
             cells = [
                 _milliseconds(finding, request, name) if name in costs else None
@@ -278,7 +266,7 @@ def _latency_table(findings: Sequence[_Finding]) -> Table:
     return Table(
         "wire-latency",
         "Where a trip takes 1 ms: ms of a request above the framework's own bare one, wall clock",
-        list(_REQUESTS.values()),
+        list(REQUESTS.values()),
         rows,
         f"For a trip of 1 ms an answer is held back for {held}: the proxy takes the rest. "
         "The driver's own calls are told in full; in a view of bare Flask they are above it as well.",
@@ -293,7 +281,7 @@ def _goals_table(findings: Sequence[_Finding]) -> Table:
     rows: list[Sequence[Cell]] = []
     for request, most in _GOALS.items():
         for finding in findings:
-            reached = _milliseconds(finding, request, _OURS)
+            reached = _milliseconds(finding, request, OURS)
             floor = _milliseconds(finding, request, _VIEW)
             met = "met" if reached <= most else "missed"
             rows.append([f"{request}, {finding.store}", most, reached, met, floor, finding.trip()])
