@@ -583,6 +583,8 @@ def test_on_a_cluster_the_index_is_written_before_the_record(redis_cluster: Redi
     record, anonymous = a_record(1), a_record(2, owner=None)
     for number in range(20, 50):
         survivor.create(a_record(number, owner=OTHER_OWNER))  # so that each node has the scripts
+    settled = a_record(50)
+    survivor.create(settled)  # and that of the owner's list has its own
     survivor.create(anonymous)
     bound = structs.replace(anonymous, owner=OWNER, version=a_version())
 
@@ -594,13 +596,13 @@ def test_on_a_cluster_the_index_is_written_before_the_record(redis_cluster: Redi
         dying.replace(bound, expected=anonymous.version, now=NOW)
 
     with redis.RedisCluster(host="127.0.0.1", port=redis_cluster.nodes[0].port) as looking:
-        assert looking.zcard(f"{prefix}owner:{OWNER}") == 2
-    assert survivor.list_owner(OWNER, now=NOW) == []
+        assert looking.zcard(f"{prefix}owner:{OWNER}") == 3
+    assert [row.key for row in survivor.list_owner(OWNER, now=NOW)] == [settled.key]
     assert survivor.load(anonymous.key, now=NOW) == anonymous
 
     assert survivor.create(record) is True
     assert survivor.replace(bound, expected=anonymous.version, now=NOW) == Write(Outcome.OK)
-    assert {row.key for row in survivor.list_owner(OWNER, now=NOW)} == {record.key, bound.key}
+    assert {row.key for row in survivor.list_owner(OWNER, now=NOW)} == {settled.key, record.key, bound.key}
 
 
 def test_on_a_cluster_a_change_costs_one_command_unless_the_list_changes(
