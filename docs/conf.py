@@ -81,5 +81,5 @@ def _markdown_as_rest(app: Sphinx, path: object, parent: str, content: list[str]
 
 
 def _underlined(heading: re.Match[str]) -> str:
-    line = {"##": "-", "###": "~"}[heading[1]]
+    line = {"##": "-", "###": "~", "####": "^"}[heading[1]]
     return f"{heading[2]}\n{line * len(heading[2])}"
