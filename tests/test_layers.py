@@ -43,7 +43,10 @@ FLOORS = {
     "identity": 1,
     "stores.__init__": 1,
     "stores.base": 1,
+    "stores.memcached_addresses": 1,
     "stores.memcached_findings": 2,
+    "stores.memcached_servers": 2,
+    "stores.memcached_values": 2,
     "stores.redis_clients": 1,
     "stores.redis_findings": 2,
     "stores.sql_findings": 2,
@@ -123,7 +126,7 @@ DRIVERS = {
     "pymysql": SQL,
     "redis": REDIS,
     "valkey": REDIS,
-    "pymemcache": {"stores.memcached"},
+    "pymemcache": {"stores.memcached_servers"},
 }
 
 

@@ -23,7 +23,7 @@ from servers import MemcachedServer, Proxy, free_port, need
 
 from flask_sessionkit.errors import ConfigError, StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write
-from flask_sessionkit.stores import memcached
+from flask_sessionkit.stores import memcached, memcached_servers, memcached_values
 from flask_sessionkit.stores.base import GRACE, Capability, CountsEnded, LimitsPayload
 from flask_sessionkit.stores.memcached import MemcachedStore
 from flask_sessionkit.testing.contract import (
@@ -513,7 +513,7 @@ def test_a_session_of_less_does_not_depend_on_this_machines_clock(
     server: MemcachedServer, store: MemcachedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = a_record(idle=29 * DAY, absolute_at=NOW + 29 * DAY)
-    monkeypatch.setattr(memcached, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+    monkeypatch.setattr(memcached_values, "time", SimpleNamespace(time=lambda: NOW))
 
     store.create(record)
 
@@ -550,7 +550,7 @@ def garbage(server: MemcachedServer, store: MemcachedStore) -> Iterator[bytes]:
     store.create(record)
     whole = value_of(server, record)
     assert loaded(store, record) == record
-    for length in range(memcached._HEADER.size + len(record.info)):
+    for length in range(memcached_values.HEADER.size + len(record.info)):
         yield whole[:length]
     yield b"\x02" + whole[1:]
     yield whole[:58] + b"\xff\xff\xff\xff" + whole[62:]  # the length of info
@@ -728,7 +728,7 @@ def test_a_server_that_is_full_refuses_writes_and_goes_on_reading() -> None:
 def index_of(server: MemcachedServer, owner: str = OWNER) -> int:
     """Return how many entries an index has."""
     said = told(server, b"mg session:owner:%s s" % owner.encode())
-    return int(said.split()[1].removeprefix(b"s")) // memcached._ENTRY.size
+    return int(said.split()[1].removeprefix(b"s")) // memcached_values.ENTRY.size
 
 
 def test_the_index_is_swept_by_its_own_ends(server: MemcachedServer, store: MemcachedStore) -> None:
@@ -766,7 +766,7 @@ def test_a_full_index_drops_what_ends_first(
 
 def test_the_largest_index_fits_and_is_listed(server: MemcachedServer, store: MemcachedStore) -> None:
     entries = {bytes.fromhex(a_key(number)): NOW + 1000 for number in range(memcached._MOST_ENTRIES)}
-    put(server, f"session:owner:{OWNER}", b"".join(memcached._ENTRY.pack(*entry) for entry in entries.items()))
+    put(server, f"session:owner:{OWNER}", b"".join(memcached_values.ENTRY.pack(*entry) for entry in entries.items()))
 
     records = [a_record(number) for number in (1, 5000, 20_000)]
     for record in records:
@@ -779,11 +779,13 @@ def test_the_largest_index_fits_and_is_listed(server: MemcachedServer, store: Me
 def test_an_index_that_grew_too_large_for_its_server_hinders_no_login() -> None:
     with a_server(*SMALL_ITEMS) as (server, store):
         for count in range(1700, 0, -1):
-            index = memcached._ENTRY.pack(bytes(32), NOW + 1000) * count
+            index = memcached_values.ENTRY.pack(bytes(32), NOW + 1000) * count
             said = told(server, b"set session:owner:%s 0 0 %d\r\n%s" % (OWNER.encode(), len(index), index))
             if said == b"STORED\r\n":
                 break
-        entries = (memcached._ENTRY.pack(bytes.fromhex(a_key(number)), NOW + 1000) for number in range(1, count + 1))
+        entries = (
+            memcached_values.ENTRY.pack(bytes.fromhex(a_key(number)), NOW + 1000) for number in range(1, count + 1)
+        )
         put(server, f"session:owner:{OWNER}", b"".join(entries))
 
         assert store.create(a_record(0)) is True
@@ -1104,7 +1106,7 @@ def test_a_unix_socket() -> None:
 
 def test_threads_share_a_store_and_wait_for_each_other(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight of them on two connections: each gets its own answers, and no error."""
-    monkeypatch.setattr(memcached, "_CONNECTIONS", 2)
+    monkeypatch.setattr(memcached_servers, "_CONNECTIONS", 2)
     store = MemcachedStore([address(proxy)], timeout=PATIENCE)
     records = [a_record(number, payload=os.urandom(100 * number)) for number in range(8)]
     for record in records:
@@ -1126,7 +1128,7 @@ def test_threads_share_a_store_and_wait_for_each_other(proxy: Proxy, monkeypatch
 
 
 def test_a_wait_for_a_connection_ends(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memcached, "_CONNECTIONS", 1)
+    monkeypatch.setattr(memcached_servers, "_CONNECTIONS", 1)
     store = MemcachedStore([address(proxy)], timeout=0.5)
     store.create(a_record())
     proxy.mode = "silent"
@@ -1157,7 +1159,7 @@ def test_a_connection_that_nobody_used_for_a_while_is_made_anew(
     """A firewall may have forgotten it, and whoever uses it waits in vain."""
     record = a_record(owner=None)
     proxied.create(record)
-    monkeypatch.setattr(memcached, "_MOST_IDLE", 0.0)
+    monkeypatch.setattr(memcached_servers, "_MOST_IDLE", 0.0)
 
     assert loaded(proxied, record) == record
     assert proxy.connections == 2

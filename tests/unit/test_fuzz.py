@@ -29,7 +29,7 @@ from flask_sessionkit.revocations import Ended, Entry, Revocations, Standing
 from flask_sessionkit.roster import parts_of
 from flask_sessionkit.sealing import KeyRing
 from flask_sessionkit.server_backend import ServerBackend
-from flask_sessionkit.stores import files, memcached, redis
+from flask_sessionkit.stores import files, memcached_values, redis
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 from flask_sessionkit.tokens import key_of, new_token, text_of
@@ -84,8 +84,12 @@ PARSERS = {
         (client_backend._Sealed, type(None)),
     ),
     "revocations": Parser(revocations._layout.decode, revocations._layout.encode(STANDING), (Standing, type(None))),
-    "memcached": Parser(lambda value: memcached._parsed(KEY, value), memcached._packed(RECORD), (Record, type(None))),
-    "memcached's index": Parser(memcached._entries, memcached._ENTRY.pack(bytes(32), NOW) * 3, (dict,)),
+    "memcached": Parser(
+        lambda value: memcached_values.unpack(KEY, value), memcached_values.pack(RECORD), (Record, type(None))
+    ),
+    "memcached's index": Parser(
+        memcached_values.unpack_entries, memcached_values.ENTRY.pack(bytes(32), NOW) * 3, (dict,)
+    ),
     "redis": Parser(lambda value: redis._unpacked(KEY, value), redis._packed(RECORD), (Record, type(None))),
     "files": Parser(lambda data: files._unpack(KEY, data), files._pack(RECORD, NOW), (Record, type(None))),
 }
