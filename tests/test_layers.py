@@ -43,6 +43,9 @@ FLOORS = {
     "identity": 1,
     "stores.__init__": 1,
     "stores.base": 1,
+    "stores.files_folder": 2,
+    "stores.files_packed": 1,
+    "stores.files_system": 0,
     "stores.memcached_addresses": 1,
     "stores.memcached_findings": 2,
     "stores.memcached_servers": 2,
@@ -117,6 +120,7 @@ KNOW_WERKZEUG = {"transport", "auth", "responses", "checkup", "extension", "devi
 #: A store in several files.
 SQL = {name for name in FLOORS if name.startswith("stores.sql")}
 REDIS = {name for name in FLOORS if name.startswith("stores.redis")}
+FILES = {name for name in FLOORS if name.startswith("stores.files")}
 MEMCACHED = {name for name in FLOORS if name.startswith("stores.memcached")}
 
 #: A driver is imported in its own store's file, when that store is made.
@@ -180,7 +184,7 @@ def test_a_file_imports_only_from_floors_below_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in FLOORS if name.startswith("stores.")])
 def test_inside_stores_only_base(name: str) -> None:
-    family = next((files for files in (SQL, REDIS, MEMCACHED) if name in files), set())
+    family = next((files for files in (SQL, REDIS, MEMCACHED, FILES) if name in files), set())
 
     assert {other for other in ours(name) if other.startswith("stores.")} <= {"stores.base"} | family
 

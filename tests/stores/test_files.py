@@ -24,7 +24,8 @@ from msgspec import structs
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.record import Outcome, Purged, Record, Write
 from flask_sessionkit.stores.base import GRACE
-from flask_sessionkit.stores.files import FileStore, _pack
+from flask_sessionkit.stores.files import FileStore
+from flask_sessionkit.stores.files_packed import pack
 from flask_sessionkit.testing.contract import (
     ABSOLUTE,
     END,
@@ -255,7 +256,9 @@ def test_a_write_that_fails_leaves_the_old_contents_and_no_litter(
 
     monkeypatch.setattr(os, call, full)
     if call in {"fdatasync", "rename"}:
-        monkeypatch.setattr("flask_sessionkit.stores.files." + {"fdatasync": "_to_disk", "rename": "_move"}[call], full)
+        monkeypatch.setattr(
+            "flask_sessionkit.stores.files_folder." + {"fdatasync": "to_disk", "rename": "move"}[call], full
+        )
     changed = structs.replace(record, payload=b"new", version=a_version())
     with pytest.raises(StoreError, match="No space left on device") as caught:
         store.replace(changed, expected=record.version, now=NOW)
@@ -276,7 +279,7 @@ def test_a_write_waits_for_the_disk_where_that_is_asked_for(
     store, record = FileStore(path, sync=syncs), a_record()
     store.create(record)
     waited: list[bool] = []
-    monkeypatch.setattr("flask_sessionkit.stores.files._to_disk", lambda fd: waited.append(False))
+    monkeypatch.setattr("flask_sessionkit.stores.files_folder.to_disk", lambda fd: waited.append(False))
     monkeypatch.setattr(os, "fsync", lambda fd: waited.append(stat.S_ISDIR(os.fstat(fd).st_mode)))
 
     store.replace(structs.replace(record, version=a_version()), expected=record.version, now=NOW)
@@ -640,7 +643,7 @@ def test_a_last_seen_that_is_no_number_is_written_anew(store: FileStore, path: P
     """It stands beside the seal: with NaN in it the idle limit would never come."""
     record = a_record()
     store.create(record)
-    place(path, record).write_bytes(_pack(record, float("nan")))
+    place(path, record).write_bytes(pack(record, float("nan")))
 
     found = store.load(record.key, now=NOW, touch_every=60.0)
 

@@ -29,7 +29,7 @@ from flask_sessionkit.revocations import Ended, Entry, Revocations, Standing
 from flask_sessionkit.roster import parts_of
 from flask_sessionkit.sealing import KeyRing
 from flask_sessionkit.server_backend import ServerBackend
-from flask_sessionkit.stores import files, memcached_values, redis
+from flask_sessionkit.stores import files_packed, memcached_values, redis
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 from flask_sessionkit.tokens import key_of, new_token, text_of
@@ -91,7 +91,7 @@ PARSERS = {
         memcached_values.unpack_entries, memcached_values.ENTRY.pack(bytes(32), NOW) * 3, (dict,)
     ),
     "redis": Parser(lambda value: redis._unpacked(KEY, value), redis._packed(RECORD), (Record, type(None))),
-    "files": Parser(lambda data: files._unpack(KEY, data), files._pack(RECORD, NOW), (Record, type(None))),
+    "files": Parser(lambda data: files_packed.unpack(KEY, data), files_packed.pack(RECORD, NOW), (Record, type(None))),
 }
 #: Those of msgpack behind a byte that names the format.
 PACKED = ("contents", "device", "client_backend", "revocations")
