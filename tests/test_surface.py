@@ -122,7 +122,7 @@ Pause(object)
 PausingStore(StoreAround)
 Running(Generic)
 SessionKitClient(FlaskClient)
-StoreContract(object)
+StoreContract(RecordPromises, ListPromises, CrowdPromises)
 Trips(object)
 client_of(app: Flask, *, user_agent: str | None = None, address: str | None = None, by_header: bool = False) -> SessionKitClient
 in_thread(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Running[_T]

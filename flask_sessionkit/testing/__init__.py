@@ -3,7 +3,12 @@
 import sys
 
 if "pytest" in sys.modules:  # so that a failed promise shows its values; pytest rewrites asserts in test files only
-    sys.modules["pytest"].register_assert_rewrite("flask_sessionkit.testing.contract")
+    sys.modules["pytest"].register_assert_rewrite(
+        "flask_sessionkit.testing.arrangement",
+        "flask_sessionkit.testing.promises_of_lists",
+        "flask_sessionkit.testing.promises_of_records",
+        "flask_sessionkit.testing.promises_to_crowds",
+    )
 
 from .client import SessionKitClient as SessionKitClient
 from .client import client_of as client_of

@@ -13,7 +13,7 @@ import wrong_stores as wrong
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import StoreContract
 
-PROMISES = [name for name in vars(StoreContract) if name.startswith("test_")]
+PROMISES = [name for name in dir(StoreContract) if name.startswith("test_")]
 
 CALLS = ("load", "create", "replace", "delete", "list_owner", "purge", "count_ended")
 
