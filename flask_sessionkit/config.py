@@ -42,11 +42,14 @@ class Settings:
 
     :param store: a URL, or a store object; ``None`` for files in the instance folder.
     :param revocation_store: the same; ``None`` for none.
+    :param take_over: where sessions were kept before: ``"flask"``, ``"cookie:"``, URLs, store objects, and what gives a
+        ``Predecessor``.
     """
 
     # Not shown, as a URL may hold a password.
     store: Any = field(repr=False)
     revocation_store: Any = field(repr=False)
+    take_over: tuple[Any, ...] = field(repr=False)
     key_prefix: str
     app_id: str
     timeouts: Timeouts
@@ -98,6 +101,7 @@ def read_settings(config: Mapping[str, Any], *, app_name: str) -> tuple[Settings
         given=_ours(config),
         store=reader.value("STORE", None, lambda value: value, "a URL or a store object"),
         revocation_store=reader.value("REVOCATION_STORE", None, lambda value: value, "a URL or a store object"),
+        take_over=reader.value("TAKE_OVER", (), _several, '"flask", "cookie:", a URL or a store object, or a list'),
         key_prefix=reader.value("KEY_PREFIX", "session:", _prefix, "1 to 100 visible ASCII characters without { and }"),
         app_id=reader.value("APP_ID", app_name, _text, "a text of 1 to 255 bytes"),
         timeouts=Timeouts(
@@ -240,6 +244,11 @@ def _header_name(given: Any) -> str | None:
     """Return a field name (RFC 9110, 5.1) that WSGI can tell from others: there ``_`` and ``-`` are the same."""
     is_name = isinstance(given, str) and re.fullmatch("[A-Za-z]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?", given)
     return given if is_name else None
+
+
+def _several(given: Any) -> tuple[Any, ...] | None:
+    several = tuple(given) if isinstance(given, list | tuple) else (given,)
+    return None if any(one is None or one == "" for one in several) else several
 
 
 def _texts(given: Any) -> tuple[str, ...] | None:

@@ -20,11 +20,12 @@ from .errors import ConfigError, StoreError
 from .findings import Finding
 from .identity import as_user_id
 from .interface import SessionKitInterface, interface_of
+from .predecessors import PredecessorOf
 from .reasons import Reason
 from .responses import RETRY_AFTER
 from .roster import Roster, SessionInfo
 from .secret_keys import fit_secrets
-from .store_urls import Site, make_store, store_of_client
+from .store_urls import Site, make_store, redacted, store_of_client
 from .stores.base import Capability, Store
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class SessionKit:
             problems.append(str(error))
         is_client_kind = settings.is_client_kind and self._store is None
         problems += _unmet(settings, store, is_client_kind=is_client_kind)
+        predecessors, faults = _predecessors(settings, is_client_kind=is_client_kind)
+        problems += faults
         if problems:
             raise ConfigError("\n".join(problems))
         app.session_interface = SessionKitInterface(
@@ -104,6 +107,7 @@ class SessionKit:
             clock or self._clock,
             lambda: self._stamp_of,
             is_client_kind=is_client_kind,
+            predecessors=predecessors,
         )
         app.extensions["sessionkit"] = self
         app.register_error_handler(StoreError, _answer_failure)
@@ -261,6 +265,29 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
             "sessions. Use Redis, a database or files."
         )
     return store
+
+
+def _predecessors(settings: Settings, *, is_client_kind: bool) -> tuple[list[PredecessorOf], list[str]]:
+    """Return what knows the sessions that were kept in another way, and why that cannot work, a line each."""
+    named = [one for one in settings.take_over if one in ("flask", "cookie:")]
+    predecessors = [one for one in settings.take_over if callable(one)]
+    faults = [
+        "SESSIONKIT_TAKE_OVER takes nothing over from "
+        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask' or 'cookie:'."
+        for one in settings.take_over
+        if one not in named and one not in predecessors
+    ]
+    if (named or predecessors) and is_client_kind:
+        faults.append(
+            "SESSIONKIT_TAKE_OVER needs a store on the server, which remembers what was taken over. Set "
+            "SESSIONKIT_STORE to one."
+        )
+    if (named or predecessors) and settings.transport == "header":
+        faults.append(
+            "SESSIONKIT_TAKE_OVER takes sessions over from cookies, and SESSIONKIT_TRANSPORT is 'header'. Remove one "
+            "of the two."
+        )
+    return predecessors, faults
 
 
 def _unmet(settings: Settings, store: Store | None, *, is_client_kind: bool) -> list[str]:

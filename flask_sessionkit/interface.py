@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from .cookie_policy import CookiePolicy
 from .discreet import DiscreetStruct
 from .errors import ConfigError, SessionKitError, StoreError
 from .lifecycle import Farewell, Visit
+from .predecessors import PredecessorOf
 from .reasons import Reason
 from .responses import RETRY_AFTER, become_unavailable, has_header, vary_by, watch
 from .revocations import Revocations
@@ -51,6 +52,7 @@ class SessionKitInterface(CookiePolicy):
 
     :param store: of sessions in the browser it knows which of them count, or there is none.
     :param stamp_of: gives the function that ``user_stamp`` registered, or ``None``.
+    :param predecessors: where sessions were kept before that are taken over.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class SessionKitInterface(CookiePolicy):
         stamp_of: Callable[[], Callable[[str], str | None] | None],
         *,
         is_client_kind: bool = False,
+        predecessors: Sequence[PredecessorOf] = (),
     ) -> None:
         super().__init__(is_secure=settings.secure_cookie)
         self.settings = settings
@@ -68,6 +71,7 @@ class SessionKitInterface(CookiePolicy):
         self.clock = clock
         self._stamp_of = stamp_of
         self.is_client_kind = is_client_kind
+        self.predecessors = predecessors
         self._header = None if settings.transport == "cookie" else Header.named(settings.header_name)
         self._varies_by = {
             "cookie": ("Cookie",),

@@ -76,6 +76,7 @@ FLOORS = {
     "session": 3,
     "stages": 3,
     "rotation": 3,
+    "predecessors": 3,
     "writes": 4,
     "admission": 5,
     "retries": 1,

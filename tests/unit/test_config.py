@@ -34,6 +34,7 @@ def test_the_defaults_are_those_of_the_documents() -> None:
     assert settings == Settings(
         store=None,
         revocation_store=None,
+        take_over=(),
         key_prefix="session:",
         app_id="shop",
         timeouts=Timeouts(idle=30 * 60, absolute=12 * 3600, fresh=15 * 60, remember=30 * 86400, touch_interval=60),
@@ -76,6 +77,7 @@ def test_all_can_be_set() -> None:
         STORE_TIMEOUT=2,
         CLIENT_INFO=False,
         REVOCATION_STORE="file:",
+        TAKE_OVER="flask",
         ENCRYPT_RECORDS=True,
     )
 
@@ -83,6 +85,7 @@ def test_all_can_be_set() -> None:
     assert settings == Settings(
         store="memory:",
         revocation_store="file:",
+        take_over=("flask",),
         key_prefix="shop:",
         app_id="läden",
         timeouts=Timeouts(idle=300, absolute=3600, fresh=60.5, remember=400 * 86400, touch_interval=30),
