@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -89,5 +90,5 @@ else:
         """Give a lock back."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-    to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has the second only
-    move = os.rename
+    to_disk: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)  # macOS has the second only
+    move: Final[Callable[[str, str], None]] = os.rename

@@ -14,8 +14,9 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import CLOCK_SKEW, GRACE, Capability, Judgement, Mark, judged_clock
-from .redis_clients import Command, Server, server_of
+from .redis_clients import server_of
 from .redis_findings import judged
+from .redis_server import Command, Server
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -20,7 +20,8 @@ from servers import RedisServer
 from flask_sessionkit.errors import ConfigError
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.redis import RedisStore
-from flask_sessionkit.stores.redis_clients import Server, is_client, server_of
+from flask_sessionkit.stores.redis_clients import is_client, server_of
+from flask_sessionkit.stores.redis_server import Server
 
 
 def server(url: str) -> Server:
