@@ -22,7 +22,8 @@ from flask_sessionkit.device import Device
 from flask_sessionkit.interface import SessionKitInterface
 from flask_sessionkit.record import Record
 from flask_sessionkit.stores.files import FileStore
-from flask_sessionkit.stores.redis import _WRITE, RedisStore
+from flask_sessionkit.stores.redis import RedisStore
+from flask_sessionkit.stores.redis_scripts import WRITE
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 
 from .views import TYPICAL
@@ -170,7 +171,7 @@ class _Hoarding(RedisStore):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, timeout=60.0)
-        self._server.call("SCRIPT", "LOAD", _WRITE.text)
+        self._server.call("SCRIPT", "LOAD", WRITE.text)
         self._commands: list[tuple[bytes | str | int, ...]] = []
 
     def send(self, number: int) -> None:

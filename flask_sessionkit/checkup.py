@@ -13,9 +13,9 @@ from .cookie_policy import cookie_faults
 from .errors import StoreError
 from .findings import Finding, Mark
 from .interface import SessionKitInterface
-from .revocations import MOST_LIVE
 from .sealing import OVERHEAD_ENCRYPTED
 from .secret_keys import fit_secrets
+from .standings import MOST_LIVE
 from .stores.base import Capability, Judges, Store
 
 if TYPE_CHECKING:

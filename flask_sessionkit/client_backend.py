@@ -17,8 +17,9 @@ from .errors import SessionKitError, StoreError
 from .layout import Layout
 from .reasons import Reason
 from .record import Outcome, Record
-from .revocations import Entry, Held, Revocations, Standing
+from .revocations import Held, Revocations
 from .sealing import OVERHEAD_ENCRYPTED, KeyRing
+from .standings import Entry, Standing
 from .tokens import is_sealed
 
 #: Characters that nobody's session leaves free, so that a full cart keeps nobody from signing in: for a user id and a

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from .clock import Clock
 from .errors import SessionKitError
 from .reasons import Reason
-from .revocations import Revocations, Standing
+from .revocations import Revocations
 from .roster import SessionInfo, handle_of, parts_of
 from .sealing import KeyRing
+from .standings import Standing
 
 
 class ClientRoster:

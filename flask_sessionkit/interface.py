@@ -29,10 +29,11 @@ from .predecessors import PredecessorOf
 from .reasons import Reason
 from .responses import RETRY_AFTER, become_unavailable, has_header, vary_by, watch
 from .revocations import Revocations
-from .roster import Roster, ServerRoster
+from .roster import Roster
 from .sealing import KeyRing
 from .secret_keys import fit_secrets
 from .server_backend import ServerBackend
+from .server_roster import ServerRoster
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store

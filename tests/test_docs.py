@@ -27,7 +27,7 @@ from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo
 
 import flask_sessionkit
-from flask_sessionkit import SessionKit, client_backend, login_user, revocations, sealing, transport
+from flask_sessionkit import SessionKit, client_backend, login_user, sealing, standings, transport
 from flask_sessionkit.config import read_settings
 from flask_sessionkit.contents import Contents
 from flask_sessionkit.devices import proof
@@ -627,7 +627,7 @@ def test_the_page_about_cookies_shows_settings_that_go_together(tmp_path: Path) 
 def test_the_pages_name_the_limits_of_a_cookie() -> None:
     for text in (README, page("stores/cookie"), page("deployment")):
         assert f"{transport._LONGEST_HEADER:,} bytes" in text
-    assert revocations.MOST_LIVE == 200
+    assert standings.MOST_LIVE == 200
     assert "A user has 200 sessions at most" in page("stores/cookie")
 
 

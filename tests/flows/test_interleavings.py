@@ -35,8 +35,8 @@ from flow_site import (
 from flow_stores import keys_in
 
 from flask_sessionkit import SessionConflict, logout_view
-from flask_sessionkit.roster import ServerRoster
 from flask_sessionkit.server_backend import ServerBackend
+from flask_sessionkit.server_roster import ServerRoster
 from flask_sessionkit.stores.base import Capability, Store, Touches
 from flask_sessionkit.testing import Crash, FrozenClock, PausingStore, Running, in_thread
 from flask_sessionkit.testing.interleaving import Call

@@ -10,9 +10,9 @@ from flask import request, session
 from flow_site import NOBODY, Site, View, both, login, logout, look, pausing, put, renew
 from msgspec.structs import replace
 
-from flask_sessionkit import login_user, revocations
+from flask_sessionkit import login_user, standings
 from flask_sessionkit.client_backend import ClientBackend
-from flask_sessionkit.revocations import Standing
+from flask_sessionkit.standings import Standing
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
@@ -108,7 +108,7 @@ def test_what_ended_by_itself_is_swept(site: Site) -> None:
 
 
 def test_of_those_that_ended_the_latest_are_kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocations, "MOST_LIVE", 2)
+    monkeypatch.setattr(standings, "MOST_LIVE", 2)
     for _ in range(4):
         site.clock.tick(1)
         token = site.token(login("ann"))

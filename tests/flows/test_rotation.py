@@ -35,7 +35,7 @@ from msgspec.structs import replace
 from flask_sessionkit import StoreError, login_view
 from flask_sessionkit.contents import Kind
 from flask_sessionkit.record import Record, Version, Write
-from flask_sessionkit.roster import ServerRoster
+from flask_sessionkit.server_roster import ServerRoster
 from flask_sessionkit.stores.base import Capability, Store
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import Crash, FrozenClock, PausingStore, in_thread

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from flask_sessionkit.census import Sample, census, samples_of_standings
 from flask_sessionkit.contents import Kind
-from flask_sessionkit.revocations import Entry, Revocations
+from flask_sessionkit.revocations import Revocations
 from flask_sessionkit.sealing import KeyRing
+from flask_sessionkit.standings import Entry
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock
 

@@ -25,11 +25,12 @@ from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.device import Device
 from flask_sessionkit.reasons import Reason
 from flask_sessionkit.record import Record
-from flask_sessionkit.revocations import Ended, Entry, Revocations, Standing
+from flask_sessionkit.revocations import Revocations
 from flask_sessionkit.roster import parts_of
 from flask_sessionkit.sealing import KeyRing
 from flask_sessionkit.server_backend import ServerBackend
-from flask_sessionkit.stores import files_packed, memcached_values, redis
+from flask_sessionkit.standings import Ended, Entry, Standing
+from flask_sessionkit.stores import files_packed, memcached_values, redis_values
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 from flask_sessionkit.tokens import key_of, new_token, text_of
@@ -90,7 +91,7 @@ PARSERS = {
     "memcached's index": Parser(
         memcached_values.unpack_entries, memcached_values.ENTRY.pack(bytes(32), NOW) * 3, (dict,)
     ),
-    "redis": Parser(lambda value: redis._unpacked(KEY, value), redis._packed(RECORD), (Record, type(None))),
+    "redis": Parser(lambda value: redis_values.unpack(KEY, value), redis_values.pack(RECORD), (Record, type(None))),
     "files": Parser(lambda data: files_packed.unpack(KEY, data), files_packed.pack(RECORD, NOW), (Record, type(None))),
 }
 #: Those of msgpack behind a byte that names the format.

@@ -16,9 +16,10 @@ from flask_sessionkit.device import Device
 from flask_sessionkit.errors import SessionKitError
 from flask_sessionkit.reasons import Reason
 from flask_sessionkit.record import Outcome, Record
-from flask_sessionkit.roster import ServerRoster, parts_of
+from flask_sessionkit.roster import parts_of
 from flask_sessionkit.sealing import KeyRing
 from flask_sessionkit.server_backend import ServerBackend
+from flask_sessionkit.server_roster import ServerRoster
 from flask_sessionkit.stores.base import Capability
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
