@@ -14,13 +14,14 @@ from .contents import Contents, Kind
 from .draft import Kept
 from .errors import SessionKitError, SessionTooLarge, StoreError
 from .policy import Times
+from .predecessors import Predecessor
 from .reasons import Reason
 from .record import Outcome
 from .roster import Roster
 from .rotation import Claim, is_alias, trail_of
 
 #: A browser may hold several cookies of our name (a sibling host can toss one); so many of them are tried.
-_TRIED_TOKENS = 3
+TRIED_TOKENS = 3
 #: Attempts to note that a token was shown, against others that write to its session. If none succeeds, the next request
 #: does it.
 _ATTEMPTS = 16
@@ -34,6 +35,8 @@ class Admitted(Struct, frozen=True):
     :param is_lost: nobody has the new one, so the old one is renewed again.
     :param dead: why the session that a token named ended, a moment ago.
     :param unreadable: a record that no secret of ours opens: no session, but it can be ended.
+    :param predecessor: where the session was kept before, if the client came with a token of that time.
+    :param is_new: it was taken over from there just now, and the client has no token of it yet.
     """
 
     found: Found | None = None
@@ -41,6 +44,8 @@ class Admitted(Struct, frozen=True):
     is_lost: bool = False
     dead: Reason | None = None
     unreadable: Found | None = None
+    predecessor: Predecessor | None = None
+    is_new: bool = False
 
 
 class Admission:
@@ -70,7 +75,7 @@ class Admission:
         :raises StoreError: the store cannot answer.
         """
         live: dict[str, Admitted] = {}
-        for token in self._circumstances.tokens[:_TRIED_TOKENS]:
+        for token in self._circumstances.tokens[:TRIED_TOKENS]:
             admitted = self._load(token)
             if admitted.found is None:
                 continue
@@ -83,8 +88,24 @@ class Admission:
             # Which of two is the visitor's own cannot be told (RFC 6265bis, 4.2.2: no order to rely upon).
             self._refuse("duplicate")
             return Admitted()
-        # Beside a live one an old token tells of nothing but an older cookie, and opens nothing.
-        for alias, head in self._stolen:
+        return self.nobody()
+
+    def follow(self, alias: Found) -> Admitted:
+        """Return what is led to by the old token of a session that was kept in another way; see ``nobody``.
+
+        :raises StoreError: the store cannot answer.
+        """
+        return self._touched(self._led(alias))
+
+    def nobody(self) -> Admitted:
+        """Return what is left where no token leads to a live session, and end what stolen ones lead to.
+
+        Beside a live one an old token tells of nothing but an older cookie, and opens nothing.
+
+        :raises StoreError: the store cannot answer.
+        """
+        stolen, self._stolen = self._stolen, []
+        for alias, head in stolen:
             self._end_stolen(alias, head)
         return Admitted(dead=self._dead, unreadable=self._unreadable)
 
@@ -98,6 +119,13 @@ class Admission:
             judged_at=self._now,
             ended_because=contents.reason if self._now < contents.created_at + TOMBSTONE_KEPT else None,
         )
+
+    def agrees_with_stamp(self, contents: Contents) -> bool:
+        """Return whether a session's user is still one, and with the same credentials."""
+        if self._circumstances.rules.stamp_of is None or contents.user is None:
+            return True
+        today = self._circumstances.rules.stamp(contents.user)
+        return today is not None and today == contents.stamp
 
     @property
     def _touch_every(self) -> float | None:
@@ -140,7 +168,7 @@ class Admission:
 
     def _led(self, alias: Found) -> Admitted:
         """Return what an old token leads to, and note it if somebody else must have the new one."""
-        if alias.contents is None or self._now >= alias.contents.absolute_at:
+        if alias.contents is None or alias.contents.target is None or self._now >= alias.contents.absolute_at:
             return Admitted()
         trail = trail_of(self._backend, alias, now=self._now)
         claim, head = trail.claim(self._circumstances.opened_at), trail.head
@@ -177,7 +205,12 @@ class Admission:
             raise
         except SessionKitError:
             pass  # The store lists nothing, so nobody can tell where it goes on.
-        self._backend.delete(alias)  # It costs a look at a list each time, and there is nothing left to end.
+        # It costs a look at a list each time, and there is nothing left to end.
+        if alias.token is not None:
+            self._backend.delete(alias)
+        elif old is not None:
+            # Of a session that was kept in another way: its token may be good for another one, if nobody remembers it.
+            self._backend.update(alias, replace(old, target=None), now=self._now)
         return False
 
     def _lives(self, found: Found) -> bool:
@@ -195,7 +228,7 @@ class Admission:
             self._refuse("future")
             return False
         reason = times.verdict(self._now)
-        if reason is None and not self._agrees_with_stamp(contents):
+        if reason is None and not self.agrees_with_stamp(contents):
             reason = Reason.STAMP
         if reason is None:
             return True
@@ -209,12 +242,6 @@ class Admission:
         if self._timed is None or self._timed[0] is not found:
             self._timed = found, found.times(contents).under(self._circumstances.limits(contents.data))
         return self._timed[1]
-
-    def _agrees_with_stamp(self, contents: Contents) -> bool:
-        if self._circumstances.rules.stamp_of is None or contents.user is None:
-            return True
-        today = self._circumstances.rules.stamp(contents.user)
-        return today is not None and today == contents.stamp
 
     def _refuse(self, reason: str) -> None:
         self._circumstances.tell(signals.session_refused, reason=reason)

@@ -45,6 +45,7 @@ def findings(app: Flask, *, has_stamp: bool) -> list[Finding]:
         *_of_timeouts(site),
         *_of_renewal(site),
         *_of_limit(site),
+        *_of_taking_over(app, site),
         *_of_login_view(app, site),
         *_of_proxy(app),
         *_of_store(site, has_stamp=has_stamp),
@@ -190,6 +191,27 @@ def _of_limit(site: SessionKitInterface) -> Iterator[Finding]:
             Mark.NOTE,
             "SESSIONKIT_MAX_SESSIONS_PER_USER",
             f"{most}, of those that the store lists: it may forget some, which then live beside the others.",
+        )
+
+
+def _of_taking_over(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
+    if not site.predecessors:
+        return
+    name, store = "SESSIONKIT_TAKE_OVER", site.store
+    if "flask" in site.settings.take_over:
+        yield Finding(
+            Mark.NOTE,
+            name,
+            "'flask': a cookie that Flask signed opens a session here, once, and no revocation reaches it before. "
+            f"Remove the setting {app.permanent_session_lifetime} (PERMANENT_SESSION_LIFETIME) after the last server "
+            "without SessionKit was stopped.",
+        )
+    if store is not None and Capability.DURABLE not in store.capabilities:
+        yield Finding(
+            Mark.NOTE,
+            name,
+            f"{type(store).__name__} forgets what was taken over: after a restart a cookie of before opens a session "
+            "that was ended. Name a durable store.",
         )
 
 

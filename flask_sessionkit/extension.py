@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, current_app, has_request_context
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.exceptions import ServiceUnavailable
 
 from .auth import current_lineage, current_session
@@ -18,6 +20,7 @@ from .config import Settings, read_settings
 from .cookie_policy import cookie_faults
 from .errors import ConfigError, StoreError
 from .findings import Finding
+from .flask_cookie import FlaskCookie
 from .identity import as_user_id
 from .interface import SessionKitInterface, interface_of
 from .predecessors import PredecessorOf
@@ -97,7 +100,7 @@ class SessionKit:
             problems.append(str(error))
         is_client_kind = settings.is_client_kind and self._store is None
         problems += _unmet(settings, store, is_client_kind=is_client_kind)
-        predecessors, faults = _predecessors(settings, is_client_kind=is_client_kind)
+        predecessors, faults = _predecessors(app, settings, is_client_kind=is_client_kind)
         problems += faults
         if problems:
             raise ConfigError("\n".join(problems))
@@ -267,13 +270,16 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
     return store
 
 
-def _predecessors(settings: Settings, *, is_client_kind: bool) -> tuple[list[PredecessorOf], list[str]]:
+def _predecessors(app: Flask, settings: Settings, *, is_client_kind: bool) -> tuple[list[PredecessorOf], list[str]]:
     """Return what knows the sessions that were kept in another way, and why that cannot work, a line each."""
-    named = [one for one in settings.take_over if one in ("flask", "cookie:")]
+    before = app.session_interface
+    signed = before if isinstance(before, SecureCookieSessionInterface) else None
+    by_name: dict[str, PredecessorOf] = {"flask": partial(FlaskCookie, interface=signed)}
+    named = [one for one in settings.take_over if isinstance(one, str) and one in by_name]
     predecessors = [one for one in settings.take_over if callable(one)]
     faults = [
         "SESSIONKIT_TAKE_OVER takes nothing over from "
-        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask' or 'cookie:'."
+        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask'."
         for one in settings.take_over
         if one not in named and one not in predecessors
     ]
@@ -287,7 +293,7 @@ def _predecessors(settings: Settings, *, is_client_kind: bool) -> tuple[list[Pre
             "SESSIONKIT_TAKE_OVER takes sessions over from cookies, and SESSIONKIT_TRANSPORT is 'header'. Remove one "
             "of the two."
         )
-    return predecessors, faults
+    return [by_name[one] for one in named] + predecessors, faults
 
 
 def _unmet(settings: Settings, store: Store | None, *, is_client_kind: bool) -> list[str]:

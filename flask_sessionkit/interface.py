@@ -25,7 +25,7 @@ from .cookie_policy import CookiePolicy
 from .discreet import DiscreetStruct
 from .errors import ConfigError, SessionKitError, StoreError
 from .lifecycle import Farewell, Visit
-from .predecessors import PredecessorOf
+from .predecessors import PredecessorOf, Ticket, tickets_in
 from .reasons import Reason
 from .responses import RETRY_AFTER, become_unavailable, has_header, vary_by, watch
 from .revocations import Revocations
@@ -37,7 +37,7 @@ from .server_roster import ServerRoster
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
-from .transport import Header, Transport
+from .transport import Cookie, Header, Transport
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -224,9 +224,15 @@ class SessionKitInterface(CookiePolicy):
                 forget_csrf=partial(_forget_csrf, csrf_field),
             ),
             partial(self.roster, app),
+            partial(self._tickets, app, request) if self.predecessors and transport.is_kept_by_browser else None,
         )
         visit.transport = transport
         return visit
+
+    def _tickets(self, app: Flask, request: Request) -> Sequence[Ticket]:
+        """Return what a request carries of sessions that were kept in another way."""
+        header = request.environ.get("HTTP_COOKIE")
+        return tickets_in(header, [of(app) for of in self.predecessors]) if header else ()
 
     def _rules(self) -> Rules:
         of, stamp_of = self.settings, self._stamp_of()
@@ -260,6 +266,13 @@ class SessionKitInterface(CookiePolicy):
                 response.headers.setdefault("Retry-After", str(RETRY_AFTER))  # the application's own page
             return
         self._tell_client(app, session, visit.transport, farewell, response)
+        if visit.predecessor is not None and (farewell.token is not None or farewell.forget):
+            self._forget_former(app, visit.predecessor.cookie, response)
+
+    def _forget_former(self, app: Flask, cookie: Cookie, response: Response) -> None:
+        """Delete the cookie of a session that was taken over, unless ours takes its place."""
+        if cookie.terms.get_cookie_name(cookie.app) != self.get_cookie_name(app):
+            cookie.forget(response)
 
     def _expires(self, app: Flask, session: Session, lasts: float) -> datetime | None:
         # Flask's date knows the idle limit alone, and who heeds it and not Max-Age would keep the cookie for too long.

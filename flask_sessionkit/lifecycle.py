@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from . import signals, stages
-from .admission import Admission
+from .admission import Admission, Admitted
 from .backends import Backend, Found
 from .changes import Changes
 from .circumstances import Circumstances, is_permanent
@@ -20,11 +20,13 @@ from .contents import Contents
 from .discreet import DiscreetStruct
 from .draft import Draft, Kept
 from .errors import SessionConflict, SessionKitError, SessionTooLarge, StoreError, UnsupportedType
+from .predecessors import Predecessor, Ticket
 from .reasons import Reason
 from .record import Outcome
 from .roster import Roster
 from .rotation import LeadsOn, is_alias
 from .session import Session
+from .taking_over import TakesOver, TakingOver
 from .writes import Writes, ended_meanwhile
 
 T = TypeVar("T")
@@ -75,6 +77,7 @@ class Visit:
     """One request's dealings with one session: one load at the first look, one save at the close.
 
     :param roster: gives the lists of users' sessions, for what concerns more of them than this one.
+    :param tickets: gives what the request carries of sessions that were kept in another way.
     """
 
     # Defaults stand on the class, as in ``Session``.
@@ -89,17 +92,26 @@ class Visit:
     _parting: Farewell | None = None
     _is_admitted = False
     _is_emptied = False
+    #: Where the session was kept before, if the client came with a token of that time.
+    predecessor: Predecessor | None = None
     #: The first failure of the store. It is not asked again in this request.
     failure: StoreError | None = None
 
     def __init__(
-        self, backend: Backend, clock: Clock, circumstances: Circumstances, roster: Callable[[], Roster]
+        self,
+        backend: Backend,
+        clock: Clock,
+        circumstances: Circumstances,
+        roster: Callable[[], Roster],
+        tickets: Callable[[], Sequence[Ticket]] | None = None,
     ) -> None:
         self._backend = backend
         self._clock = clock
         self._circumstances = circumstances
         self._roster = roster
-        self._admission = Admission(backend, circumstances, roster, now=clock.now())
+        self._tickets = tickets
+        self._judged_at = clock.now()
+        self._admission = Admission(backend, circumstances, roster, now=self._judged_at)
         self._looked_at = clock.elapsed()
 
     @property
@@ -150,17 +162,32 @@ class Visit:
         :raises StoreError: the store cannot answer.
         """
         try:
-            admitted = self._admission.admit()
+            admitted = self._admit()
         except StoreError as error:
             self._note_failure(error)
             raise
         self._is_admitted = True
         self._found, self._dead, self._unreadable = admitted.found, admitted.dead, admitted.unreadable
         self._alias, self._is_lost = admitted.alias, admitted.is_lost
+        self.predecessor = admitted.predecessor
         if self._found is None:
             return Kept(ended_because=self._dead)
-        self._sent = self._found.token
+        self._sent = None if admitted.is_new else self._found.token
         return self._kept(self._found)
+
+    def _admit(self) -> Admitted:
+        admitted = self._admission.admit()
+        if admitted.found is not None or self._tickets is None:
+            return admitted
+        if admitted.dead is not None and admitted.dead.is_known_to_browser:
+            return admitted  # A late request: its browser was sent a newer cookie, or none is to be there any more.
+        tickets = self._tickets()
+        if not tickets or not isinstance(self._backend, TakesOver):
+            return admitted
+        taking_over = TakingOver(
+            self._backend, self._writes, self._circumstances, self._admission, tickets, now=self._judged_at
+        )
+        return taking_over.admit()
 
     def _kept(self, found: Found) -> Kept:
         return self._admission.kept(found, _contents(found))

@@ -17,7 +17,7 @@ from .reasons import Reason
 from .record import Outcome, Record
 from .sealing import OVERHEAD, OVERHEAD_ENCRYPTED, KeyRing
 from .stores.base import Capability, LimitsPayload, Scans, Store, Touches, TouchesOnLoad
-from .tokens import is_token, key_of, new_token
+from .tokens import is_token, key_of, key_of_former, new_token
 
 #: Attempts at a compare-and-swap before an end simply deletes: a logout has to win against any number of writers.
 _ATTEMPTS = 16
@@ -174,19 +174,25 @@ class ServerBackend:
         old = found.contents
         if old is None:
             return Update(Outcome.GONE)
-        alias = Contents(
-            kind=Kind.ALIAS,
-            idle=max(old.absolute_at - now, 1.0),
-            absolute_at=old.absolute_at,
-            created_at=old.created_at,
-            lineage=old.lineage,
-            login_at=old.login_at,
-            user=old.user,
-            target=to.key,
-            renewed_at=old.renewed_at,
-            is_shown=old.is_shown,
-        )
-        return self.update(found, alias, now=now, seen_at=now)
+        return self.update(found, _alias(old, to, until=old.absolute_at, now=now), now=now, seen_at=now)
+
+    def load_former(self, name: str, *, now: float) -> Found | None:
+        """Return what is remembered of a session that was kept in another way, or ``None``.
+
+        :raises StoreError: the store cannot answer.
+        """
+        return self.load_key(key_of_former(name, self._app_id), now=now)
+
+    def lead_former(self, name: str, to: Found, *, until: float, now: float) -> bool:
+        """Let a session that was kept in another way lead to the one that it became; false if it leads anywhere yet.
+
+        :param until: how long to remember it at least, in Unix seconds.
+        :raises StoreError: the store cannot answer.
+        """
+        if to.contents is None:
+            return False
+        alias = _alias(to.contents, to, until=max(until, to.contents.absolute_at), now=now)
+        return self.store.create(self._record(key_of_former(name, self._app_id), alias, seen_at=now, info=b""))
 
     def successor(self, found: Found, *, now: float) -> Found | None:
         """Return the record under which a session goes on whose token was renewed, or ``None``.
@@ -263,6 +269,22 @@ class ServerBackend:
             info=b"" if listed_user is None else info,
             version=secrets.token_bytes(8),
         )
+
+
+def _alias(old: Contents, to: Found, *, until: float, now: float) -> Contents:
+    """Return what leads to the record under which a session goes on."""
+    return Contents(
+        kind=Kind.ALIAS,
+        idle=max(until - now, 1.0),
+        absolute_at=until,
+        created_at=old.created_at,
+        lineage=old.lineage,
+        login_at=old.login_at,
+        user=old.user,
+        target=to.key,
+        renewed_at=old.renewed_at,
+        is_shown=old.is_shown,
+    )
 
 
 class _Seen:

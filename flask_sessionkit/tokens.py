@@ -14,6 +14,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 #: What could be sealed bytes: not longer than what a browser keeps under one name (RFC 6265bis, 5.6).
 _SEALED: Final = re.compile(r"[A-Za-z0-9_-]{100,4096}")
 _LABEL: Final = b"flask_sessionkit/id/1\x00"
+_FORMER_LABEL: Final = b"flask_sessionkit/taken-over/1\x00"
 
 #: base64url as base64; what is base64's alone becomes what neither has.
 _AS_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
@@ -49,6 +50,16 @@ def key_of(token: str, app_id: str) -> str:
     digest.update(token.encode())
     key: str = digest.hexdigest()
     return key
+
+
+def key_of_former(name: str, app_id: str) -> str:
+    """Return the key under which is remembered what became of a session that was kept in another way.
+
+    :param name: see ``Predecessor.name``.
+    """
+    application = app_id.encode()
+    named = _FORMER_LABEL + len(application).to_bytes(2, "big") + application + name.encode()
+    return hashlib.sha256(named).hexdigest()
 
 
 @lru_cache(maxsize=16)

@@ -503,6 +503,7 @@ def test_the_page_names_the_defaults() -> None:
     assert settings == defaults
     without = [
         "SESSIONKIT_REVOCATION_STORE",
+        "SESSIONKIT_TAKE_OVER",
         "SESSIONKIT_ROTATE_EVERY",
         "SESSIONKIT_MAX_SESSIONS_PER_USER",
         "SESSIONKIT_LOGIN_VIEW",

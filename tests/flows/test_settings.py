@@ -125,6 +125,24 @@ def test_a_revocation_store_is_one_on_the_server_or_none_on_purpose(config: dict
     assert fault in said
 
 
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"TAKE_OVER": "flask", "STORE": "cookie:", "REVOCATION_STORE": "file:"}, "needs a store on the server"),
+        ({"TAKE_OVER": "flask", "TRANSPORT": "header"}, "SESSIONKIT_TRANSPORT is 'header'"),
+        ({"TAKE_OVER": "flusk"}, "takes nothing over from"),
+        ({"TAKE_OVER": 7}, "takes nothing over from int"),
+        ({"TAKE_OVER": ["flask", None]}, "SESSIONKIT_TAKE_OVER must be"),
+        ({"TAKE_OVER": ""}, "SESSIONKIT_TAKE_OVER must be"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_taken_over_is_told(config: dict[str, Any], fault: str) -> None:
+    said = refused(**{f"SESSIONKIT_{name}": value for name, value in config.items()})
+
+    assert fault in said
+
+
 @pytest.mark.parametrize("store", ["file:", "memory:", None])
 def test_in_testing_a_revocation_store_may_forget(store: str | None) -> None:
     app = Flask("shop")

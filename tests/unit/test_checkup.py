@@ -71,6 +71,17 @@ def test_cookies_that_are_not_sent_have_no_faults() -> None:
     shop(SESSIONKIT_TRANSPORT="header", SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_DOMAIN="example.com")
 
 
+def test_that_sessions_of_before_are_taken_over_is_told_and_until_when() -> None:
+    told = checked(shop(SESSIONKIT_TAKE_OVER="flask", SESSIONKIT_STORE="memory:")).output
+    durable = checked(shop(SESSIONKIT_TAKE_OVER="flask", store=Shared(MemoryStore()))).output
+
+    assert "note  SESSIONKIT_TAKE_OVER: 'flask': a cookie that Flask signed opens a session here" in told
+    assert "31 days, 0:00:00 (PERMANENT_SESSION_LIFETIME)" in told
+    assert "note  SESSIONKIT_TAKE_OVER: MemoryStore forgets what was taken over" in told
+    assert "forgets what was taken over" not in durable
+    assert "SESSIONKIT_TAKE_OVER" not in checked(shop()).output
+
+
 def test_readable_records_are_told() -> None:
     assert "note  SESSIONKIT_ENCRYPT_RECORDS: Off" in checked(shop(store=Shared(MemoryStore()))).output
 
