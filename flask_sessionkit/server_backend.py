@@ -16,7 +16,7 @@ from .errors import StoreError
 from .reasons import Reason
 from .record import Outcome, Record
 from .sealing import OVERHEAD, OVERHEAD_ENCRYPTED, KeyRing
-from .stores.base import Capability, LimitsPayload, Scans, Store, Touches, TouchesOnLoad
+from .stores.base import Capability, LimitsPayload, RemembersEnds, Scans, Store, Touches, TouchesOnLoad
 from .tokens import is_token, key_of, key_of_former, new_token
 
 #: Attempts at a compare-and-swap before an end simply deletes: a logout has to win against any number of writers.
@@ -36,6 +36,7 @@ class ServerBackend:
         self.store = store
         # Told once: looking into a flag takes a microsecond.
         self._touching = cast(TouchesOnLoad, store) if Capability.TOUCH_ON_LOAD in store.capabilities else None
+        self._remembers_ends = isinstance(store, RemembersEnds) and store.remembers_ends
         self._seen = _Seen()
         self._ring = ring
         self._app_id = app_id
@@ -116,7 +117,7 @@ class ServerBackend:
         """
         seen = found.record.seen_at if seen_at is None else max(seen_at, found.record.seen_at)
         info = self.info_of(found.record) if self._encrypts else found.record.info
-        record = self._record(found.key, contents, seen_at=seen, info=info)
+        record = self._lasting(found, self._record(found.key, contents, seen_at=seen, info=info), contents)
         expected = None if found.contents is None else found.version
         write = self.store.replace(record, expected=expected, now=now)
         if write.outcome is Outcome.OK:
@@ -151,7 +152,8 @@ class ServerBackend:
                 found = update.found
         if not self.store.delete(found.key):
             return Update(Outcome.GONE)
-        self.store.create(self._record(found.key, tombstone(reason, found, now), seen_at=now, info=b""))
+        left = tombstone(reason, found, now)
+        self.store.create(self._lasting(found, self._record(found.key, left, seen_at=now, info=b""), left))
         return Update(Outcome.OK)
 
     def retire(self, found: Found, reason: Reason, *, now: float, goes_on_as: Found | None = None) -> Update:
@@ -240,6 +242,13 @@ class ServerBackend:
         left = self.load_key(found.key, now=now)
         leads_on = left is not None and left.contents is not None and left.contents.target is not None
         return Update(Outcome.CONFLICT, left) if leads_on else update
+
+    def _lasting(self, found: Found, record: Record, contents: Contents) -> Record:
+        """Return what tells of an end, kept for as long as its store has to know; why, it tells for a minute."""
+        if not self._remembers_ends or contents.kind is not Kind.TOMBSTONE:
+            return record
+        absolute_at = max(record.absolute_at, found.record.absolute_at)
+        return replace(record, idle=max(record.idle, absolute_at - record.seen_at), absolute_at=absolute_at)
 
     def _opened(self, key: str, record: Record, token: str | None) -> Found:
         # By the key that was asked for: of an answer to somebody else's question the seal then does not fit.

@@ -132,6 +132,18 @@ class LimitsPayload(Protocol):
 
 
 @runtime_checkable
+class RemembersEnds(Protocol):
+    """A store where what tells of an end lasts until the ended session would have been over by its absolute limit.
+
+    Elsewhere it lasts for a minute: what a store has removed cannot come back. One that takes sessions over from
+    another store needs to know for longer, since that store may forget that it gave a session away.
+    """
+
+    #: Whether it does.
+    remembers_ends: bool
+
+
+@runtime_checkable
 class CountsEnded(Protocol):
     """A store that can say how many records a purge would remove (``flask sessions purge --dry-run``)."""
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from ..record import Purged, Record, Version, Write
-from ..stores.base import Capability, LimitsPayload, Store
+from ..stores.base import Capability, LimitsPayload, RemembersEnds, Store
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -37,6 +37,8 @@ class StoreAround:
                 setattr(self, name, partial(self._pass_on, name, method))
         if isinstance(inner, LimitsPayload):
             self.max_payload: int = inner.max_payload
+        if isinstance(inner, RemembersEnds):
+            self.remembers_ends: bool = inner.remembers_ends
 
     @property
     def capabilities(self) -> Capability:

@@ -42,6 +42,7 @@ from flask_sessionkit.record import Purged, Record, Version, Write
 from flask_sessionkit.stores.base import Capability, Judgement, Judges, Mark, Scans, Store, judged_clock
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
+from flask_sessionkit.stores.migrating import Copied, MigratingStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore, session_table
 from flask_sessionkit.testing import (
     FrozenClock,
@@ -239,7 +240,10 @@ stores: list[Store] = [
     FileStore.__new__(FileStore),
     SQLAlchemyStore("sqlite:///x.db", table="t", schema=None, timeout=1.0),
     PausingStore(MemoryStore()),
+    MigratingStore(MemoryStore(), FileStore.__new__(FileStore)),
 ]
+for each in MigratingStore(MemoryStore(), MemoryStore()).copy(FrozenClock()):
+    assert_type(each, Copied)
 
 
 class OwnStore:
