@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import re
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,11 +18,27 @@ author = "The Flask-SessionKit developers"
 copyright = f"2026, {author}"
 release = version = version_of("flask-sessionkit")
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
+sys.path.insert(0, str(Path(__file__).parent / "building"))
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest", "drawn", "offline"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"Flask-SessionKit {release}"
 html_copy_source = False
+html_logo = html_favicon = "pictures/diagrams/mark.svg"
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#1f6b50",
+        "color-brand-content": "#1f6b50",
+        "color-brand-visited": "#5b4a7d",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#74c7a5",
+        "color-brand-content": "#74c7a5",
+        "color-brand-visited": "#c0aee8",
+    },
+}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -662,7 +662,7 @@ def test_the_page_names_every_field_inside_of_a_seal(after: str, fields: tuple[s
 
 
 def test_the_page_names_every_reason_that_ends_a_session() -> None:
-    [table] = re.findall(r"^reason  .*?\n=.*?\n(.*?)\n=", page("concepts"), re.M | re.S)
+    [table] = re.findall(r"^reason  .*?\n=.*?\n(.*?)\n=", page("concepts/ends"), re.M | re.S)
 
     assert sorted(re.findall(r"^``(\w+)``", table, re.M)) == sorted(Reason)
 
