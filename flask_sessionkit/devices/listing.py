@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ..auth import current_session, current_user_id
 from ..errors import SessionKitError, StoreError
 from ..extension import SessionKit
-from ..interface import SessionKitInterface
+from ..interface import interface_of
 from ..roster import SessionInfo
 from ..stores.base import Capability
 from .agents import agent_of
@@ -113,7 +113,7 @@ class DeviceList:
     @property
     def may_be_more(self) -> bool:
         """Whether the store may have lost some of the list."""
-        here = site()
+        here = interface_of(current_app)
         lists = Capability(0) if here.store is None or here.is_client_kind else here.store.capabilities
         return Capability.INDEX_BEST_EFFORT in lists
 
@@ -143,17 +143,7 @@ class DeviceList:
 
     def _moment(self, at: float) -> Moment:
         then = datetime.fromtimestamp(at, UTC)
-        return Moment(self._texts.ago(site().clock.now() - at), f"{then:%Y-%m-%dT%H:%M:%SZ}")
-
-
-def site() -> SessionKitInterface:
-    """Return the sessions of the current application.
-
-    :raises SessionKitError: they are not this library's.
-    """
-    current_session()
-    found: SessionKitInterface = current_app.session_interface  # type: ignore[assignment]  # by the line above
-    return found
+        return Moment(self._texts.ago(interface_of(current_app).clock.now() - at), f"{then:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def kit() -> SessionKit:
@@ -164,7 +154,7 @@ def kit() -> SessionKit:
 
 def _this_one() -> SessionInfo:
     """Return what is known of this request's session where no list has it."""
-    current, now = current_session(), site().clock.now()
+    current, now = current_session(), interface_of(current_app).clock.now()
     return SessionInfo(
         handle=_THIS,
         created_at=current.created_at or now,

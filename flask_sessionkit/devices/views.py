@@ -23,10 +23,11 @@ from werkzeug.routing import BuildError
 
 from ..auth import current_lineage, current_session, current_user_id, login_required, passive
 from ..errors import ConfigError, SessionKitError, StoreError
+from ..interface import interface_of
 from ..sealing import mac_key
 from ..secret_keys import secrets_of
 from .agents import agent_of
-from .listing import DeviceList, kit, site
+from .listing import DeviceList, kit
 from .proof import PURPOSE, comes_from_elsewhere, is_made_for, made_for
 from .texts import Texts
 
@@ -158,7 +159,7 @@ def _time_left() -> Response:
     if current.user_id is None or current.expires_at is None:
         told = {"signed_in": False, "seconds_left": None, "ended_because": current.ended_because}
     else:
-        left = max(0.0, current.expires_at - site().clock.now())
+        left = max(0.0, current.expires_at - interface_of(current_app).clock.now())
         told = {"signed_in": True, "seconds_left": round(left, 1), "ends_because": current.ends_because}
     answer = jsonify(told)
     answer.headers["Cache-Control"] = "no-store"
@@ -247,4 +248,4 @@ def _proof() -> str:
 
 def _keys() -> list[bytes]:
     secrets, _ = secrets_of(current_app.secret_key, current_app.config.get("SECRET_KEY_FALLBACKS"))
-    return [mac_key(secret, purpose=PURPOSE, app_id=site().settings.app_id) for secret in secrets]
+    return [mac_key(secret, purpose=PURPOSE, app_id=interface_of(current_app).settings.app_id) for secret in secrets]
