@@ -128,8 +128,8 @@ def samples_of_standings(revocations: Revocations, *, now: float) -> Iterator[Sa
             if standing.moved_to is not None:
                 continue  # all of it is told where it went
             for entry in standing.live.values():
-                age = now - (entry.login_at or entry.created_at)
-                yield Sample(Kind.LIVE, is_over=entry.expires_at <= now, is_signed_in=True, age=age)
+                is_over = entry.expires_at <= now
+                yield Sample(Kind.LIVE, is_over=is_over, is_signed_in=True, age=now - entry.started_at)
             for _ in standing.ended:
                 yield Sample(Kind.TOMBSTONE)
 

@@ -11,7 +11,7 @@ from .clock import Clock
 from .errors import SessionKitError
 from .reasons import Reason
 from .revocations import Revocations
-from .roster import SessionInfo, handle_of, parts_of
+from .roster import SessionInfo, by_login, handle_of, parts_of
 from .sealing import KeyRing
 from .standings import Standing
 
@@ -53,7 +53,7 @@ class ClientRoster:
             for lineage, entry in (held.standing.live.items() if held and held.standing else ())
             if now < entry.expires_at
         ]
-        return sorted(rows, key=lambda row: row.login_at or row.created_at, reverse=True)
+        return by_login(rows)
 
     def revoke(self, handle: str, *, user_id: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End the session that a handle names; see ``Roster``."""

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from msgspec import field
 
+from .beginning import started_at
 from .discreet import DiscreetStruct
 from .layout import Layout
 from .reasons import Reason
@@ -54,8 +55,8 @@ class Contents(DiscreetStruct, frozen=True, array_like=True):
 
     @property
     def started_at(self) -> float:
-        """The moment from which the absolute limit counts: the login, else the creation."""
-        return self.created_at if self.login_at is None else self.login_at
+        """The moment from which the absolute limit counts."""
+        return started_at(self.created_at, self.login_at)
 
     @property
     def token_made_at(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from .beginning import started_at
 from .clock import CLOCK_SKEW, settled
 from .reasons import Reason
 
@@ -58,8 +59,8 @@ class Times(Struct, frozen=True):
 
     @property
     def started_at(self) -> float:
-        """Return the moment from which the absolute limit counts: the login, else the creation."""
-        return self.created_at if self.login_at is None else self.login_at
+        """The moment from which the absolute limit counts."""
+        return started_at(self.created_at, self.login_at)
 
     def is_from_future(self, now: float) -> bool:
         """Return whether the session claims to begin later than clocks can differ."""

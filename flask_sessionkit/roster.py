@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .beginning import started_at
 from .reasons import Reason
 
 
@@ -85,6 +87,11 @@ class Roster(Protocol):
         :raises StoreError: the store cannot answer.
         """
         ...
+
+
+def by_login(rows: Iterable[SessionInfo]) -> list[SessionInfo]:
+    """Return sessions in the order of a list: the latest login first."""
+    return sorted(rows, key=lambda row: started_at(row.created_at, row.login_at), reverse=True)
 
 
 def handle_of(owner: str, lineage: bytes) -> str:

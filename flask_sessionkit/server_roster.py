@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 
 from .backends import Found
+from .beginning import started_at
 from .clock import Clock
 from .device import Device
 from .errors import SessionKitError
 from .reasons import Reason
 from .record import Outcome, Record
-from .roster import SessionInfo, handle_of, parts_of
+from .roster import SessionInfo, by_login, handle_of, parts_of
 from .server_backend import ServerBackend
 from .stores.base import Capability
 
@@ -61,7 +62,7 @@ class ServerRoster:
             # A process that died while it renewed a token left two records of one session.
             name = _name_of(record, device)
             rows[name] = max(rows.get(name, row), row, key=lambda one: one.seen_at)
-        return sorted(rows.values(), key=lambda row: row.login_at or row.created_at, reverse=True)
+        return by_login(rows.values())
 
     def revoke(self, handle: str, *, user_id: str | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End the session that a handle names; return how many that were: 1 or 0.
@@ -73,7 +74,7 @@ class ServerRoster:
         owner, lineage = parts_of(handle)
         if not owner or (user_id is not None and owner not in self._backend.owners(user_id)):
             return 0
-        return self._end_all([owner], lambda _, device: device.lineage == lineage, reason)
+        return self._end_lineage([owner], lineage, reason)
 
     def revoke_user(self, user_id: str, *, spared: bytes | None = None, reason: Reason = Reason.REVOKED) -> int:
         """End all of a user's sessions that were signed in by now; return how many that were.
@@ -89,13 +90,8 @@ class ServerRoster:
                 "This store may forget which sessions a user has, so ending those it lists could leave others alive. "
                 "Register @kit.user_stamp and change what it returns, or choose a store with a full list."
             )
-        called_at = self._clock.now()
-        return self._end_all(
-            self._backend.owners(user_id),
-            lambda _, device: device.lineage != spared,
-            reason,
-            since=called_at,
-        )
+        owners, called_at = self._backend.owners(user_id), self._clock.now()
+        return self._end_all(owners, lambda lineage: lineage != spared, reason, since=called_at)
 
     def revoke_all(self, *, reason: Reason) -> int:
         """End every session that was there by now; return how many that were. Walks through the whole store.
@@ -126,38 +122,37 @@ class ServerRoster:
 
     def end(self, user_id: str, lineage: bytes, reason: Reason) -> int:
         """End one of a user's sessions, whatever its token is by now; see ``Roster``."""
-        return self._end_all(self._backend.owners(user_id), lambda _, device: device.lineage == lineage, reason)
+        return self._end_lineage(self._backend.owners(user_id), lineage, reason)
 
     def trim(self, user_id: str, *, most: int, without: bytes | None = None) -> int:
         """End a user's oldest logins beyond a number of them; see ``Roster``."""
         ended: set[object] = set()
-        owners, goes_on = self._backend.owners(user_id), True
-        while goes_on:
-            logins: dict[object, tuple[float, bytes]] = {}
-            keys: dict[object, list[str]] = {}
-            for record, device in self._entries(owners):
-                name = _name_of(record, device)
-                if name == without:
-                    continue
-                logins[name] = (device.login_at or record.created_at, device.lineage)
-                keys.setdefault(name, []).append(record.key)
-            oldest = sorted(logins, key=lambda name: logins[name], reverse=True)[most:]
-            # Once more from the start where something was ended: a token may have been renewed behind the cursor.
-            ended_now = {name for name in oldest for key in keys[name] if self._end(key, Reason.LIMIT)}
+        # Once more from the start where something was ended: a token may have been renewed behind the cursor.
+        while ended_now := self._end_oldest(self._backend.owners(user_id), most, without, reason=Reason.LIMIT):
             ended |= ended_now
-            goes_on = bool(ended_now)
         return len(ended)
 
+    def _end_oldest(self, owners: list[str], most: int, without: bytes | None, *, reason: Reason) -> set[object]:
+        """End what a list shows beyond the latest logins; return the names of what was ended by this call."""
+        logins: dict[object, tuple[float, bytes]] = {}
+        keys: dict[object, list[str]] = {}
+        for record, device in self._entries(owners):
+            name = _name_of(record, device)
+            if name != without:
+                logins[name] = (_started_at(record, device), device.lineage)
+                keys.setdefault(name, []).append(record.key)
+        oldest = sorted(logins, key=lambda name: logins[name], reverse=True)[most:]
+        return {name for name in oldest for key in keys[name] if self._end(key, reason)}
+
+    def _end_lineage(self, owners: list[str], lineage: bytes, reason: Reason) -> int:
+        return self._end_all(owners, lambda other: other == lineage, reason)
+
     def _end_all(
-        self,
-        owners: list[str],
-        is_meant: Callable[[Record, Device], bool],
-        reason: Reason,
-        *,
-        since: float = math.inf,
+        self, owners: list[str], is_meant: Callable[[bytes], bool], reason: Reason, *, since: float = math.inf
     ) -> int:
         """List again from the start until a pass finds nothing: a token may be renewed behind the cursor meanwhile.
 
+        :param is_meant: tells by the lineage.
         :param since: logins that are later are none of a second pass. In the first they are: what is there by then
             was there before the call, whatever the clock of the server says that made it.
         """
@@ -167,7 +162,7 @@ class ServerRoster:
         while goes_on:
             goes_on = False
             for record, device in self._entries(owners):
-                if not is_meant(record, device) or (device.login_at or record.created_at) > latest:
+                if not is_meant(device.lineage) or _started_at(record, device) > latest:
                     continue
                 if self._end(record.key, reason):
                     ended.add(device.lineage)
@@ -198,8 +193,12 @@ class ServerRoster:
             now, after = self._clock.now(), None
             while records := self._backend.store.list_owner(owner, now=now, limit=self._page, after=after):
                 for record in records:
-                    yield record, Device.decode(self._backend.info_of(record)) or Device(b"", None, "", "")
+                    yield record, Device.of(self._backend.info_of(record))
                 after = records[-1].key
+
+
+def _started_at(record: Record, device: Device) -> float:
+    return started_at(record.created_at, device.login_at)
 
 
 def _name_of(record: Record, device: Device) -> object:

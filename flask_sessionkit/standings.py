@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from .beginning import started_at
 from .clock import CLOCK_SKEW
 from .discreet import DiscreetStruct
 from .reasons import Reason
@@ -37,6 +38,11 @@ class Entry(DiscreetStruct, frozen=True, array_like=True):
 
     def __repr__(self) -> str:
         return "<Entry>"  # reporters of errors show the variables of a frame
+
+    @property
+    def started_at(self) -> float:
+        """The moment from which the session's age counts."""
+        return started_at(self.created_at, self.login_at)
 
     @property
     def expires_at(self) -> float:
@@ -111,7 +117,7 @@ class Standing(DiscreetStruct, frozen=True, array_like=True):
         :param without: the lineage of a session that does not count.
         """
         counted = [lineage for lineage in self.live if lineage != without]
-        by_age = sorted(counted, key=lambda one: (self.live[one].login_at or self.live[one].created_at, one))
+        by_age = sorted(counted, key=lambda one: (self.live[one].started_at, one))
         return self.without(dict.fromkeys(by_age[:-most], Reason.LIMIT), now=now)
 
     def lasts_until(self, now: float) -> float:

@@ -23,6 +23,7 @@ PROJECT = Path(__file__).parents[1]
 #: A file imports only from floors below its own; the files of ``testing`` also from each other.
 FLOORS = {
     "discreet": -1,  # what structs of floor 0 are made of
+    "beginning": 0,
     "record": 0,
     "tokens": 0,
     "clock": 0,

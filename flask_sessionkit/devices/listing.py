@@ -11,6 +11,7 @@ from flask import current_app, request
 from markupsafe import Markup
 
 from ..auth import current_session, current_user_id
+from ..beginning import started_at
 from ..errors import SessionKitError, StoreError
 from ..extension import SessionKit
 from ..interface import interface_of
@@ -135,7 +136,7 @@ class DeviceList:
             name=name,
             address=info.address,
             seen=self._moment(info.seen_at),
-            signed_in=self._moment(info.login_at or info.created_at),
+            signed_in=self._moment(started_at(info.created_at, info.login_at)),
             is_remembered=info.login_at is None,
             is_current=info.current,
             label=self._texts.plain(label, device=name, **address),
