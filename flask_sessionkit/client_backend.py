@@ -258,7 +258,7 @@ class ClientBackend:
 
 
 def _entry(edition: bytes, contents: Contents, seen_at: float, info: bytes) -> Entry:
-    device = Device.decode(info) or Device(b"", None, "", "")
+    device = Device.of(info)
     return Entry(
         edition=edition,
         created_at=contents.created_at,

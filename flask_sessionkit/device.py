@@ -41,6 +41,11 @@ class Device(msgspec.Struct, frozen=True, array_like=True):
         """Return what ``encode`` was given, or ``None`` for anything else."""
         return _layout.decode(info)
 
+    @classmethod
+    def of(cls, info: bytes) -> Device:
+        """Return the device of an info; nothing is known of one whose info cannot be read."""
+        return cls.decode(info) or cls(b"", None, "", "")
+
 
 _layout = Layout(Device, version=b"\x01")
 
