@@ -373,6 +373,7 @@ def test_the_environments_that_tox_is_asked_for_exist() -> None:
     tox.read(ROOT / "tox.ini", "utf-8")
     known = {section.partition(":")[2] for section in tox.sections()}
     known |= {name.strip() for name in tox["tox"]["env_list"].split(",")}
+    known |= {f"py{minor}" for section in tox.sections() for minor in re.findall(r"3\d\d", section)}
 
     asked = {name for path in [*MARKDOWN, *PAGES] for name in re.findall(r"tox -e (\w+)", path.read_text("utf-8"))}
 

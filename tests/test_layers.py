@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import difflib
+import functools
+import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -161,20 +163,27 @@ DRIVERS = {
 }
 
 
+@functools.cache
 def files() -> dict[str, Path]:
     return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imports(name: str) -> Iterator[tuple[str, ...]]:
+def imports(name: str) -> list[tuple[str, ...]]:
     """Everything that a file imports, in functions and for type checkers too, as absolute names in parts."""
-    here = ("flask_sessionkit", *name.split("."))
-    for node in ast.walk(ast.parse(files()[name].read_text())):
+    return imported(files()[name], ("flask_sessionkit", *name.split(".")))
+
+
+@functools.cache
+def imported(path: Path, here: tuple[str, ...]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (tuple(alias.name.split(".")) for alias in node.names)
+            found += [tuple(alias.name.split(".")) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = tuple(node.module.split(".")) if node.module else ()
             base = (*here[: -node.level], *module) if node.level else module
-            yield from ((*base, alias.name) for alias in node.names)
+            found += [(*base, alias.name) for alias in node.names]
+    return found
 
 
 def ours(name: str) -> set[str]:
@@ -265,6 +274,30 @@ def test_every_package_that_is_imported_is_a_dependency() -> None:
     }
 
     assert needed - declared == set()
+
+
+def test_the_map_for_contributors_is_the_staircase() -> None:
+    """A table a folder, a row a floor."""
+    wanted: list[str] = []
+    for folder in sorted({name.rpartition(".")[0] for name in FLOORS}):
+        here = {name.rpartition(".")[2]: floor for name, floor in FLOORS.items() if name.rpartition(".")[0] == folder}
+        wanted += [f"In `{folder}/`:"] if folder else []
+        for floor in sorted(set(here.values()), reverse=True):
+            rooms = ", ".join(f"`{room}`" for room in sorted(here) if here[room] == floor)
+            wanted.append(f"| {floor} | {rooms} |")
+
+    text = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
+    found = re.findall(r"^(?:In `\w+/`:|\| -?\d+ \| [^|]+ \|)", text, re.M)
+    changed = [line for line in difflib.ndiff(found, wanted) if line[0] in "+-"]
+    assert not changed, "The map in CONTRIBUTING.md is to change:\n" + "\n".join(changed)
+
+
+def test_the_way_to_a_room_leads_to_one() -> None:
+    table = (PROJECT / "CONTRIBUTING.md").read_text("utf-8").partition("| you want to change |")[2].partition("\n\n")[0]
+    named = re.findall(r"`(\w+)`", " ".join(row.split("|")[2] for row in table.splitlines()[2:]))
+
+    assert len(named) > 10
+    assert set(named) <= FLOORS.keys()
 
 
 def test_the_scan_sees_every_kind_of_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
