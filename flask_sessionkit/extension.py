@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, has_request_context
 from flask.sessions import SecureCookieSessionInterface
@@ -51,6 +51,8 @@ class SessionKit:
     :param clock: a source of time; tests pass ``flask_sessionkit.testing.FrozenClock()``.
     :raises ConfigError: settings that cannot work, all of them told at once.
     """
+
+    _interface_class: ClassVar[type[SessionKitInterface]] = SessionKitInterface
 
     def __init__(self, app: Flask | None = None, *, store: Store | None = None, clock: Clock | None = None) -> None:
         self._store = store
@@ -104,7 +106,7 @@ class SessionKit:
         problems += faults
         if problems:
             raise ConfigError("\n".join(problems))
-        app.session_interface = SessionKitInterface(
+        app.session_interface = self._interface_class(
             settings,
             store,
             clock or self._clock,

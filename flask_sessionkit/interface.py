@@ -51,10 +51,14 @@ _MOST_NAMES = 16
 class SessionKitInterface(CookiePolicy):
     """Flask's sessions, kept by a store or in the browser. Holds no reference to the application.
 
+    :ivar session_class: what views know as ``session``.
+
     :param store: of sessions in the browser it knows which of them count, or there is none.
     :param stamp_of: gives the function that ``user_stamp`` registered, or ``None``.
     :param predecessors: where sessions were kept before that are taken over.
     """
+
+    session_class: type[Session] = Session
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class SessionKitInterface(CookiePolicy):
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
         if not app.secret_key:
             return None
-        return Session(partial(self._visit, app, request, self.clock.now()))
+        return self.session_class(partial(self._visit, app, request, self.clock.now()))
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Carry out what the request did to its session, and tell the browser."""

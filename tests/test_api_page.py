@@ -19,7 +19,12 @@ from flask_sessionkit import stores
 pytestmark = pytest.mark.thorough
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "api.rst").read_text("utf-8")
-MODULES = ["flask_sessionkit", "flask_sessionkit.devices", "flask_sessionkit.testing"]
+MODULES = [
+    "flask_sessionkit",
+    "flask_sessionkit.compat.flask_session",
+    "flask_sessionkit.devices",
+    "flask_sessionkit.testing",
+]
 
 
 def described(page: str) -> dict[str, set[str]]:

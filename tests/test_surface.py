@@ -17,9 +17,11 @@ from blinker import NamedSignal
 from flask.sessions import SessionMixin
 
 import flask_sessionkit
+import flask_sessionkit.compat.flask_session
 import flask_sessionkit.devices
 import flask_sessionkit.testing
 from flask_sessionkit import Session, SessionKit
+from flask_sessionkit.compat.flask_session.session import FormerSession
 from flask_sessionkit.devices import DeviceList
 from flask_sessionkit.testing import SessionKitClient
 
@@ -133,6 +135,25 @@ time_travel(app: Flask) -> Iterator[FrozenClock]
 two_devices(app: Flask, user_id: str | int) -> tuple[SessionKitClient, SessionKitClient]
 """  # noqa: E501  # a signature is one line
 
+FLASK_SESSION = """
+Session(SessionKit)
+"""
+
+FORMER_KIT = """
+check(self) -> list[Finding]
+init_app(self, app: Flask, *, clock: Clock | None = None) -> None
+"""
+
+FORMER_SESSION = """
+atomic(self, fn: Callable[[Session], T]) -> T
+clear(self) -> None
+draft(self, *, failed: bool = False) -> Draft
+is_permanent: bool
+permanent -> bool
+regenerate(self) -> None
+sid -> str
+"""
+
 CLIENT = """
 __init__(self, *args: Any, user_agent: str | None = None, address: str | None = None, by_header: bool = False, **kwargs: Any) -> None
 login(self, user_id: str | int, *, remember: bool = False) -> None
@@ -206,6 +227,12 @@ def test_the_tools_for_tests() -> None:
     assert_same([described(*one) for one in public(flask_sessionkit.testing) if one[0] != "sys"], TESTING)
 
 
+def test_what_takes_the_place_of_flask_session() -> None:
+    assert_same([described(*one) for one in public(flask_sessionkit.compat.flask_session)], FLASK_SESSION)
+    assert_same([described(*one) for one in public(flask_sessionkit.compat.flask_session.Session)], FORMER_KIT)
+    assert_same([described(*one) for one in public(FormerSession)], FORMER_SESSION)
+
+
 def test_the_client_for_tests() -> None:
     assert_same([described(*one) for one in public(SessionKitClient)], CLIENT)
 
@@ -221,7 +248,13 @@ def test_nothing_but_these_names_is_in_the_package() -> None:
 
 def documented() -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
-    for owner in (flask_sessionkit, flask_sessionkit.devices, flask_sessionkit.testing):
+    owners = (
+        flask_sessionkit,
+        flask_sessionkit.compat.flask_session,
+        flask_sessionkit.devices,
+        flask_sessionkit.testing,
+    )
+    for owner in owners:
         for name, value in public(owner):
             if isinstance(value, type | FunctionType):
                 found.append((f"{owner.__name__}.{name}", value))

@@ -37,6 +37,7 @@ from flask_sessionkit import (
     session_regenerated,
     store_failed,
 )
+from flask_sessionkit.compat.flask_session import Session as FlaskSession
 from flask_sessionkit.devices import DeviceList, ListedDevice, Moment, device_list, device_name, devices_blueprint
 from flask_sessionkit.record import Purged, Record, Version, Write
 from flask_sessionkit.stores.base import Capability, Judgement, Judges, Mark, Scans, Store, judged_clock
@@ -332,3 +333,7 @@ assert_type(trips.count, int)
 with pausing(app) as paused:
     assert_type(paused, PausingStore)
 response: ResponseReturnValue = page(1)
+
+moved = FlaskSession(app)
+moved.init_app(app)
+assert_type(moved.revoke_user(7), int)
