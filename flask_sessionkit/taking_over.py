@@ -117,9 +117,11 @@ class TakingOver:
         admitted = self._admission.follow(known)
         if admitted.found is None:
             return None
-        with suppress(StoreError):
-            # Nobody gets there past what is remembered; it is done for a take-over that was cut off.
-            ticket.predecessor.retire(ticket.token, now=self._now)
+        if admitted.is_lost:
+            # The take-over was cut off, perhaps before its last step. Not earlier: who is about to retire it would find
+            # it gone, and take that for a logout. Nobody gets there past what is remembered.
+            with suppress(StoreError):
+                ticket.predecessor.retire(ticket.token, now=self._now)
         return replace(admitted, predecessor=ticket.predecessor)
 
     def _begun_again(self, begun: _Begun, known: Found) -> _Begun | None:
