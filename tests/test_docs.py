@@ -14,7 +14,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from configparser import ConfigParser
 from datetime import timedelta
 from pathlib import Path
@@ -190,11 +190,15 @@ PYTHON_OF_README = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 
 
 @pytest.fixture
-def first_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
-    """The README's first application, in a file of its own and in debug mode, as its command runs it."""
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Flask]:
+    return functools.partial(start, tmp_path, monkeypatch)
+
+
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Flask:
+    """Return the application of a file ``hello.py`` with this code, in debug mode, as the pages' command runs it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLASK_DEBUG", "1")
-    (tmp_path / "hello.py").write_text(PYTHON_OF_README[0], "utf-8")
+    (tmp_path / "hello.py").write_text(code, "utf-8")
     spec = importlib.util.spec_from_file_location("hello", tmp_path / "hello.py")
     assert spec is not None
     assert spec.loader is not None
@@ -205,14 +209,54 @@ def first_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     return app
 
 
-def test_the_first_application_has_twelve_lines() -> None:
-    assert len([line for line in PYTHON_OF_README[0].splitlines() if line]) <= 12
+@pytest.fixture
+def first_app(started: Callable[[str], Flask]) -> Flask:
+    return started(PYTHON_OF_README[0])
+
+
+def test_the_first_application_is_short() -> None:
+    assert len([line for line in PYTHON_OF_README[0].splitlines() if line]) <= 15
 
 
 def test_the_first_application_keeps_its_sessions_where_the_readme_says(first_app: Flask, tmp_path: Path) -> None:
-    first_app.test_client().get("/")
+    first_app.test_client().post("/", data={"name": "ann"})
 
     assert (tmp_path / "instance" / "sessions").is_dir()
+
+
+def test_the_first_application_lists_two_browsers_and_lets_one_sign_the_other_out(first_app: Flask) -> None:
+    """What the README lets a stranger do."""
+    here, there = first_app.test_client(), first_app.test_client()
+    field = re.findall(r'<input name="(\w+)"', here.get("/").text)
+    for browser in (here, there):
+        devices = browser.post("/", data=dict.fromkeys(field, "ann"), follow_redirects=True)
+    assert devices.request.path == "/devices/"
+    [proof] = set(re.findall(r'name="devices_proof" value="(.+?)"', devices.text))
+    this_one, other = re.findall(r'name="handle" value="(.+?)"', devices.text)
+
+    there.post("/devices/end", data={"devices_proof": proof, "handle": other})
+
+    assert this_one != other
+    assert [browser.get("/devices/").status_code for browser in (here, there)] == [401, 200]
+
+
+def test_one_line_changes_the_store(tmp_path: Path) -> None:
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.testing = True
+
+    exec(PYTHON_OF_README[1], {"app": app})  # noqa: S102  # our own README
+    kit = SessionKit(app)
+
+    assert len(PYTHON_OF_README[1].splitlines()) == 1
+    with app.app_context():
+        assert type(kit.store).__name__ == "SQLAlchemyStore"
+
+
+def test_all_python_of_the_readme_is_run() -> None:
+    assert len(PYTHON_OF_README) == 2
+
+
+# The quickstart.
 
 
 class Exchange(NamedTuple):
@@ -222,16 +266,18 @@ class Exchange(NamedTuple):
 
 
 def transcript() -> list[Exchange]:
-    [block] = [block for block in re.findall(r"^```console\n(.*?)^```", README, re.M | re.S) if "$ curl" in block]
+    [block] = [part for part in page("quickstart").split(".. code-block:: console") if "$ curl" in part]
+    block = textwrap.dedent(block.partition("\nTwo requests")[0]).lstrip()
     curl = r"^\$ curl -si -c jar -b jar (?:-X (\w+) )?http://127.0.0.1:5000(\S+)\n(.*?)(?=^\$|\Z)"
     exchanges = re.findall(curl, block, re.M | re.S)
     assert len(exchanges) == block.count("$ ")
     return [Exchange(method or "GET", path, answer) for method, path, answer in exchanges]
 
 
-def test_the_transcript_is_what_the_first_application_says(first_app: Flask) -> None:
+def test_the_transcript_is_what_the_counter_says(started: Callable[[str], Flask]) -> None:
     left_out = {"Server", "Date", "Connection", "Content-Type", "Content-Length"}
-    client = first_app.test_client()
+    [counter, *_] = [block.code for block in blocks(page("quickstart")) if block.kind == "code-block"]
+    client = started(counter).test_client()
     printed, answered = [], []
     tokens_printed, tokens_sent = [], []
 
@@ -247,33 +293,6 @@ def test_the_transcript_is_what_the_first_application_says(first_app: Flask) -> 
     assert [answer.lower() for answer in answered] == [answer.lower() for answer in printed]
     assert len(set(tokens_printed)) == len(set(tokens_sent)) == len(tokens_sent) == 2
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{8}\.\.\.", token) for token in tokens_printed)
-
-
-def test_one_line_changes_the_store(tmp_path: Path) -> None:
-    app = Flask("shop", instance_path=str(tmp_path))
-    app.testing = True
-
-    exec(PYTHON_OF_README[1], {"app": app})  # noqa: S102  # our own README
-    kit = SessionKit(app)
-
-    assert len(PYTHON_OF_README[1].splitlines()) == 1
-    with app.app_context():
-        assert type(kit.store).__name__ == "SQLAlchemyStore"
-
-
-def test_a_line_gives_the_first_application_a_page_of_devices(first_app: Flask) -> None:
-    exec(PYTHON_OF_README[2], {"app": first_app})  # noqa: S102  # our own README
-    client = first_app.test_client()
-    client.post("/login/ann")
-
-    page = client.get("/devices/")
-
-    assert page.status_code == 200
-    assert "127.0.0.1" in page.text
-
-
-def test_all_python_of_the_readme_is_run() -> None:
-    assert len(PYTHON_OF_README) == 3
 
 
 # Commands.
