@@ -237,7 +237,9 @@ def test_the_first_application_lists_two_browsers_and_lets_one_sign_the_other_ou
     there.post("/devices/end", data={"devices_proof": proof, "handle": other})
 
     assert this_one != other
-    assert [browser.get("/devices/").status_code for browser in (here, there)] == [401, 200]
+    as_a_page = {"Sec-Fetch-Mode": "navigate"}
+    assert here.get("/devices/", headers=as_a_page).location == "/?next=/devices/"
+    assert there.get("/devices/").status_code == 200
 
 
 def test_one_line_changes_the_store(tmp_path: Path) -> None:
