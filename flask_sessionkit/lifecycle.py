@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from . import signals, stages
 from .admission import Admission, Admitted
-from .backends import Backend, Found
+from .backends import Backend, Found, Update
+from .certain import contents_of, present
 from .changes import Changes
 from .circumstances import Circumstances, is_permanent
 from .clock import Clock
@@ -23,6 +24,7 @@ from .errors import SessionConflict, SessionKitError, SessionTooLarge, StoreErro
 from .predecessors import Predecessor, Ticket
 from .reasons import Reason
 from .record import Outcome
+from .renewals import Renewal
 from .roster import Roster
 from .rotation import LeadsOn, is_alias
 from .session import Session
@@ -148,7 +150,7 @@ class Visit:
     @property
     def lineage(self) -> bytes | None:
         """What stays of the session that was found when its token is renewed."""
-        return _contents(self._found).lineage if self._found else None
+        return contents_of(self._found).lineage if self._found else None
 
     def forget_csrf(self) -> None:
         """Drop copies of the CSRF token that lie outside the session."""
@@ -190,7 +192,7 @@ class Visit:
         return taking_over.admit()
 
     def _kept(self, found: Found) -> Kept:
-        return self._admission.kept(found, _contents(found))
+        return self._admission.kept(found, contents_of(found))
 
     # The close.
 
@@ -260,10 +262,10 @@ class Visit:
             return False
         if self._alias is not None:
             return self._is_lost
-        return every is not None and self._clock.now() - _contents(self._found).token_made_at >= every
+        return every is not None and self._clock.now() - contents_of(self._found).token_made_at >= every
 
     def _is_left_empty(self, draft: Draft) -> bool:
-        return draft.user is None and not draft.changes.over(_contents(_present(self._found)).data)
+        return draft.user is None and not draft.changes.over(contents_of(present(self._found)).data)
 
     def _may_begin(self, draft: Draft) -> bool:
         if self._dead is not None and self._dead.is_known_to_browser and not draft.begins:
@@ -278,19 +280,19 @@ class Visit:
             self._writes.take_back(new)
             raise
         self._found = new
-        self._circumstances.tell(signals.session_created, user_id=_contents(new).user)
+        self._circumstances.tell(signals.session_created, user_id=contents_of(new).user)
         return self._greet()
 
     def _save(self, draft: Draft) -> Farewell:
         found = self._found
         while found is not None:
-            before = _contents(found).data
+            before = contents_of(found).data
             data = draft.changes.over(before)
             if not data and draft.user is None:
                 # Emptied, and nobody's: ended, as in Flask, unless another request puts something there meanwhile.
                 update = self._backend.retire(found, Reason.LOGOUT, now=self._clock.now())
             else:
-                contents = stages.changed(self._circumstances, draft, _contents(found), data)
+                contents = stages.changed(self._circumstances, draft, contents_of(found), data)
                 update = self._writes.update(found, contents)
             if update.outcome is Outcome.OK:
                 return self._saved(draft, update.found, before, data)
@@ -302,62 +304,46 @@ class Visit:
     def _saved(
         self, draft: Draft, found: Found | None, before: Mapping[str, bytes], data: dict[str, bytes]
     ) -> Farewell:
-        if contested := draft.changes.contested(before):
-            self._circumstances.tell(signals.session_conflict, keys=contested)
+        self._tell_contested(draft.changes.contested(before))
         self._found = self._writes.followed(found)
         if self._found is None:
             return Farewell(forget=True)
         return self._greet(must_send=draft.forced or is_permanent(data) or is_permanent(before))
 
     def _rename(self, draft: Draft) -> Farewell:
-        """Create the new record, then swap the old one to a tombstone; what was written between goes into the new."""
-        old = _present(self._found)
-        if self.is_behind and draft.login_user in (None, _contents(old).user):
+        old = present(self._found)
+        if self.is_behind and draft.login_user in (None, contents_of(old).user):
             return self._refuse_renewal(draft)
-        data = draft.changes.over(_contents(old).data)
-        if draft.login:
-            new = self._writes.create(self._new(draft, data))
-        else:
-            renewed = stages.renewed(self._circumstances, draft, _contents(old), data, now=self._clock.now())
-            new = self._writes.create_from(old, renewed)
-
-        lost: list[str] = []
-
-        def merge(current: Found) -> None:
-            nonlocal new, lost
-            data = draft.changes.over(_contents(current).data)
-            if draft.login and self.csrf_key not in draft.changes.put:
-                data.pop(self.csrf_key, None)  # written meanwhile, and as old as what the login removed
-            lost = draft.changes.contested(_contents(current).data)
-            new = self._writes.rewrite(new, stages.revised(self._circumstances, _contents(new), data))
-
+        renewal = Renewal(self._writes, self._circumstances, self._clock, draft, old)
         try:
             self._keep_to_limit(draft, instead_of=old)
-            # A login ends the session before; a renewal goes on with it, and whoever ends it may follow.
-            goes_on_as = None if draft.login else new
-            retired = self._writes.retire(old, Reason.REPLACED, merge, goes_on_as=goes_on_as, follows=draft.begins)
+            retired = renewal.end_old()
             if retired is None and not draft.begins:
-                self._found = None
-                if draft.login is not None:
-                    # A remembered user, whom another request of this browser has brought back meanwhile.
-                    self._backend.delete(new)
-                    return Farewell()
-                raise SessionConflict(
-                    "The session ended while its token was being renewed. Nothing was saved; log in again."
-                )
+                return self._give_up(renewal, draft)
             if retired is None:
-                # Carried out all the same, without what the ended session held.
-                alone = dict(draft.changes.own)
-                kept = stages.revised(self._circumstances, _contents(new), alone)
-                new = self._writes.rewrite(new, kept if draft.login else self._new(draft, alone))
+                renewal.leave_old()
         except SessionKitError:
-            self._writes.take_back(new)
+            self._writes.take_back(renewal.new)
             raise
-        self._found = new
-        self._tell_renewal(new, retired)
-        if lost:
-            self._circumstances.tell(signals.session_conflict, keys=lost)
+        self._found = renewal.new
+        self._tell_renewal(renewal.new, retired)
+        self._tell_contested(renewal.contested)
         return self._greet()
+
+    def _give_up(self, renewal: Renewal, draft: Draft) -> Farewell:
+        """Renew nothing for a session that has ended meanwhile.
+
+        A remembered user, of whom nobody is told, has just been brought back by another request of this browser.
+
+        :raises SessionConflict: it was no login, but a wish for another token.
+        """
+        self._found = None
+        if draft.login is None:
+            raise SessionConflict(
+                "The session ended while its token was being renewed. Nothing was saved; log in again."
+            )
+        self._backend.delete(renewal.new)
+        return Farewell()
 
     def _refuse_renewal(self, draft: Draft) -> Farewell:
         """Renew nothing for a client that came with the token before: it would be given another, which only copies of
@@ -374,7 +360,7 @@ class Visit:
 
     def _rotate(self, draft: Draft) -> Farewell:
         """Create the new record, then let the old one lead to it; what was written between goes into the new."""
-        old = _present(self._found)
+        old = present(self._found)
         try:
             new = self._writes.create_from(old, self._rotated(old, draft))
             led = self._writes.lead_on(old, new, lambda current: self._rotated(current, draft))
@@ -387,22 +373,24 @@ class Visit:
             self._found = self._writes.followed(left)
             return self._go_on(draft)
         old, self._found = led
-        if self._alias is not None and isinstance(self._backend, LeadsOn):
-            # A shorter way for the next request with it. Where another one led it on meanwhile, that is as short.
-            with suppress(StoreError):
-                self._backend.lead_on(self._alias, self._found, now=self._clock.now())
-        self._circumstances.tell(signals.session_regenerated, user_id=_contents(self._found).user)
-        if contested := draft.changes.contested(_contents(old).data):
-            self._circumstances.tell(signals.session_conflict, keys=contested)
+        self._shorten_way(self._found)
+        self._circumstances.tell(signals.session_regenerated, user_id=contents_of(self._found).user)
+        self._tell_contested(draft.changes.contested(contents_of(old).data))
         return self._greet()
+
+    def _shorten_way(self, to: Found) -> None:
+        """Let the token that the client came with lead where the session is now, past those between."""
+        if self._alias is not None and isinstance(self._backend, LeadsOn):
+            with suppress(StoreError):  # Where another request led it on meanwhile, that is as short.
+                self._backend.lead_on(self._alias, to, now=self._clock.now())
 
     def _go_on(self, draft: Draft) -> Farewell:
         """Go on under the token of before; nobody asked for another one."""
         return self._save(draft) if self._is_changed(draft) else self._greet()
 
     def _rotated(self, old: Found, draft: Draft) -> Contents:
-        data = draft.changes.over(_contents(old).data)
-        return stages.rotated(self._circumstances, draft, _contents(old), data, now=self._clock.now())
+        data = draft.changes.over(contents_of(old).data)
+        return stages.rotated(self._circumstances, draft, contents_of(old), data, now=self._clock.now())
 
     def _keep_to_limit(self, draft: Draft, *, instead_of: Found | None) -> None:
         """End the oldest logins of a user who has just logged in, beyond how many there may be.
@@ -411,32 +399,32 @@ class Visit:
         """
         most = self._circumstances.rules.max_sessions
         if most is not None and draft.login is not None:
-            without = _contents(instead_of).lineage if instead_of else None
+            without = contents_of(instead_of).lineage if instead_of else None
             self._roster().trim(draft.login.user, most=most, without=without)
 
     def _tell_renewal(self, new: Found, retired: Found | None) -> None:
-        user = _contents(new).user
+        user = contents_of(new).user
         if retired is None:
             self._circumstances.tell(signals.session_created, user_id=user)
             return
         self._circumstances.tell(signals.session_regenerated, user_id=user)
-        before = _contents(retired).user
+        before = contents_of(retired).user
         if before not in (None, user):
             self._tell_end(Reason.REPLACED, before)
 
     def _unbind(self, draft: Draft) -> Farewell:
         """End the login first, then go on with the rest of the data under a new token."""
-        retired = self._writes.retire(_present(self._found), Reason.LOGOUT)
+        retired = self._writes.retire(present(self._found), Reason.LOGOUT)
         self._found = None
         if retired is None:
             return Farewell()
-        self._tell_end(Reason.LOGOUT, _contents(retired).user)
-        data = draft.changes.over(_contents(retired).data)
+        self._tell_end(Reason.LOGOUT, contents_of(retired).user)
+        data = draft.changes.over(contents_of(retired).data)
         if not data or self.is_behind:
             return Farewell(forget=True, is_logout=True)
         self._parting = Farewell(forget=True, is_logout=True)
         new = self._new(draft, data)
-        aged = stages.aged_like(self._circumstances, _contents(retired), new, now=self._clock.now())
+        aged = stages.aged_like(self._circumstances, contents_of(retired), new, now=self._clock.now())
         self._found = self._writes.create(aged)
         return self._greet()
 
@@ -448,7 +436,7 @@ class Visit:
             if update.outcome is Outcome.OK:
                 self._tell_end(reason, ending.contents.user if ending.contents else None)
             elif update.found is not None:
-                self._dead = _contents(update.found).reason
+                self._dead = contents_of(update.found).reason
         # Ended by another request of this browser: a deleting cookie could wipe the newer one that it was sent.
         is_known = self._dead is not None and self._dead.is_known_to_browser
         self._parting = Farewell(forget=ending is not None and not is_known, is_logout=ending is not None)
@@ -475,32 +463,44 @@ class Visit:
         if not self._is_admitted or (found is None and not self._may_begin(Draft(Changes(put={"": b""})))):
             raise ended_meanwhile()
         while True:
-            data = _contents(found).data if found else {}
+            data = contents_of(found).data if found else {}
             scratch = session.scratch(pending.over(data))
             result = fn(scratch)
             changes = scratch.changes()
-            merged = replace(changes, base={}).over(data)
             if not changes:
                 return result
-            if found is None:
-                self._found = self._writes.create(self._new(Draft(changes), merged))
-                self._circumstances.tell(signals.session_created, user_id=None)
-                break
-            update = self._writes.update(found, stages.revised(self._circumstances, _contents(found), merged))
+            update = self._save_at_once(found, changes, replace(changes, base={}).over(data))
             if update.outcome is Outcome.OK:
-                self._found = update.found
-                self._is_emptied = not merged
                 break
-            if update.found is not None and is_alias(update.found):
-                # This client was sent no token, and the one with it is on its way.
-                self._alias, self._is_lost = update.found, False
-            current = self._writes.followed(update.found)
-            found = current and self._writes.try_again_on(current)
-            if found is None:
-                raise ended_meanwhile()
+            found = self._found_again(update)
         self._writes.retries.stop()
-        session.rebase(self._kept(_present(self._found)), changes)
+        session.rebase(self._kept(present(self._found)), changes)
         return result
+
+    def _save_at_once(self, found: Found | None, changes: Changes, data: dict[str, bytes]) -> Update:
+        if found is None:
+            self._found = self._writes.create(self._new(Draft(changes), data))
+            self._circumstances.tell(signals.session_created, user_id=None)
+            return Update(Outcome.OK, self._found)
+        update = self._writes.update(found, stages.revised(self._circumstances, contents_of(found), data))
+        if update.outcome is Outcome.OK:
+            self._found = update.found
+            self._is_emptied = not data
+        return update
+
+    def _found_again(self, update: Update) -> Found:
+        """Return the session to try an atomic change on once more.
+
+        :raises SessionConflict: it has ended, or others kept coming between.
+        """
+        if update.found is not None and is_alias(update.found):
+            # This client was sent no token, and the one with it is on its way.
+            self._alias, self._is_lost = update.found, False
+        current = self._writes.followed(update.found)
+        found = current and self._writes.try_again_on(current)
+        if found is None:
+            raise ended_meanwhile()
+        return found
 
     # What all of these share.
 
@@ -512,7 +512,7 @@ class Visit:
         is_quick = self._clock.elapsed() - self._looked_at < _QUICK
         if found is None or (found.can_wait and not is_quick and not must_send):
             return Farewell()
-        contents = _contents(found)
+        contents = contents_of(found)
         token = self._backend.token_of(found)
         farewell = Farewell(token, is_new=token != self._sent, must_send=must_send)
         if not is_permanent(contents.data):
@@ -531,17 +531,9 @@ class Visit:
             _log.error("The session store could not answer: %s", error)
             self._circumstances.tell(signals.store_failed, error=error)
 
+    def _tell_contested(self, keys: list[str]) -> None:
+        if keys:
+            self._circumstances.tell(signals.session_conflict, keys=keys)
+
     def _tell_end(self, reason: Reason, user: str | None) -> None:
         self._circumstances.tell(signals.session_ended, reason=reason.value, user_id=user)
-
-
-def _contents(found: Found) -> Contents:
-    if found.contents is None:
-        raise SessionKitError("A record that cannot be opened was taken for a session. Please report this.")
-    return found.contents
-
-
-def _present(found: Found | None) -> Found:
-    if found is None:
-        raise SessionKitError("A session that was not found was taken for one. Please report this.")
-    return found

@@ -128,11 +128,11 @@ class ServerRoster:
         """End a user's oldest logins beyond a number of them; see ``Roster``."""
         ended: set[object] = set()
         # Once more from the start where something was ended: a token may have been renewed behind the cursor.
-        while ended_now := self._end_oldest(self._backend.owners(user_id), most, without, reason=Reason.LIMIT):
+        while ended_now := self._end_oldest(self._backend.owners(user_id), most, without):
             ended |= ended_now
         return len(ended)
 
-    def _end_oldest(self, owners: list[str], most: int, without: bytes | None, *, reason: Reason) -> set[object]:
+    def _end_oldest(self, owners: list[str], most: int, without: bytes | None) -> set[object]:
         """End what a list shows beyond the latest logins; return the names of what was ended by this call."""
         logins: dict[object, tuple[float, bytes]] = {}
         keys: dict[object, list[str]] = {}
@@ -142,7 +142,7 @@ class ServerRoster:
                 logins[name] = (_started_at(record, device), device.lineage)
                 keys.setdefault(name, []).append(record.key)
         oldest = sorted(logins, key=lambda name: logins[name], reverse=True)[most:]
-        return {name for name in oldest for key in keys[name] if self._end(key, reason)}
+        return {name for name in oldest for key in keys[name] if self._end(key, Reason.LIMIT)}
 
     def _end_lineage(self, owners: list[str], lineage: bytes, reason: Reason) -> int:
         return self._end_all(owners, lambda other: other == lineage, reason)
