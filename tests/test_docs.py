@@ -665,7 +665,7 @@ def test_the_page_names_every_purpose_of_a_key(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sealing._Key, "derive", noting)
     sealing.KeyRing([bytes(32)], app_id="shop", cookie_name="session")
 
-    [listed] = re.findall(r"^These purposes are in use:\n(.*?)^HKDF is", page("security"), re.M | re.S)
+    [listed] = re.findall(r"^These purposes are in use:\n(.*?)^HKDF is", page("formats"), re.M | re.S)
     assert sorted(purposes) == sorted((name, name == "cookie") for name in re.findall(r"^``(\w+)``$", listed, re.M))
 
 
@@ -678,7 +678,7 @@ def test_the_page_names_every_purpose_of_a_key(monkeypatch: pytest.MonkeyPatch) 
     ids=["record", "cookie"],
 )
 def test_the_page_names_every_field_inside_of_a_seal(after: str, fields: tuple[str, ...]) -> None:
-    [table] = re.findall(r"^field  .*?\n=.*?\n(.*?)\n=", page("security").partition(after)[2], re.M | re.S)[:1]
+    [table] = re.findall(r"^field  .*?\n=.*?\n(.*?)\n=", page("formats").partition(after)[2], re.M | re.S)[:1]
 
     assert re.findall(r"^(\w+)", table, re.M) == list(fields)
 

@@ -98,6 +98,23 @@ def test_a_mark_is_nowhere_but_above_a_test_or_a_class_of_tests() -> None:
             assert re.fullmatch(r"(Test\w+::)?(test_\w+|Test\w+)", owner), f"{file}::{owner} is no test"
 
 
+def attackers() -> dict[str, str]:
+    """Return each attacker that the page about security names, with what is said of them."""
+    page = (TESTS.parent / "docs" / "security.rst").read_text("utf-8")
+    section = page.partition(".. _threats:")[2].partition("\n.. _")[0].partition("\nWhat is done for you")[0]
+    return dict(re.findall(r"^(\w.*)\n((?:   .*\n|\n)+)", section.partition("----\n")[2], re.M))
+
+
+def test_each_attacker_is_held_off_by_requirements() -> None:
+    held = {
+        who: re.findall(r":term:`([A-Z]{2}-\d\d)`", said.partition("*Held by*")[2]) for who, said in attackers().items()
+    }
+
+    assert len(held) > 10
+    assert [who for who, names in held.items() if not names] == []
+    assert [who for who, said in attackers().items() if not said.startswith("   *Has* ")] == []
+
+
 def test_the_scan_sees_what_it_should() -> None:
     """The net itself: what it does not see it cannot hold."""
     source = """
