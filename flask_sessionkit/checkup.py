@@ -206,6 +206,15 @@ def _of_taking_over(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
             f"Remove the setting {app.permanent_session_lifetime} (PERMANENT_SESSION_LIFETIME) after the last server "
             "without SessionKit was stopped.",
         )
+    if "cookie:" in site.settings.take_over:
+        longest = max(site.settings.timeouts.absolute, site.settings.timeouts.remember)
+        yield Finding(
+            Mark.NOTE,
+            name,
+            "'cookie:': a session that lies in a browser is brought here once. Remove the setting, and "
+            f"SESSIONKIT_REVOCATION_STORE, {timedelta(seconds=longest)} (the longer of SESSIONKIT_ABSOLUTE_TIMEOUT and "
+            "SESSIONKIT_REMEMBER_TIMEOUT) after the last server with SESSIONKIT_STORE = 'cookie:' was stopped.",
+        )
     if store is not None and Capability.DURABLE not in store.capabilities:
         yield Finding(
             Mark.NOTE,

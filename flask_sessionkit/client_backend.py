@@ -72,12 +72,22 @@ class ClientBackend:
         """Return whether a text could be a token."""
         return is_sealed(text)
 
+    def opened(self, token: str) -> Unsealed:
+        """Return what a token holds, without a look at whether it counts."""
+        # Here alone a variable holds what can be read, and nothing that can fail is called beside it.
+        opened = self._ring.open_cookie(token)
+        sealed = None if opened is None else _layout.decode(opened[0])
+        if opened is None or sealed is None:
+            return Unsealed("", token, None, _NOTHING)
+        # What an older secret sealed is sealed again, and sent.
+        return _unsealed(sealed, sealed.generation, token=token if opened[1] else None)
+
     def load(self, token: str, *, now: float, touch_every: float | None, touch_within: float) -> Found | None:
         """Return what a token holds; where it is a user's, after a look at whether it counts.
 
         :raises StoreError: it is a user's, and the revocation store cannot answer.
         """
-        found = self._opened(token)
+        found = self.opened(token)
         if found.contents is None or found.contents.user is None:
             return found
         if self.revocations is None:
@@ -222,15 +232,6 @@ class ClientBackend:
         return self._ring.seal_cookie(
             _layout.encode(_Sealed(found.record.seen_at, found.edition, found.generation, found.contents))
         )
-
-    def _opened(self, token: str) -> Unsealed:
-        # Here alone a variable holds what can be read, and nothing that can fail is called beside it.
-        opened = self._ring.open_cookie(token)
-        sealed = None if opened is None else _layout.decode(opened[0])
-        if opened is None or sealed is None:
-            return Unsealed("", token, None, _NOTHING)
-        # What an older secret sealed is sealed again, and sent.
-        return _unsealed(sealed, sealed.generation, token=token if opened[1] else None)
 
     def _note_limits(self, own: Unsealed, contents: Contents) -> None:
         """Tell where the user's sessions are known that this one may live for another time than before."""

@@ -27,6 +27,7 @@ from .predecessors import PredecessorOf
 from .reasons import Reason
 from .responses import RETRY_AFTER
 from .roster import Roster, SessionInfo
+from .sealed_cookie import sealed_cookies
 from .secret_keys import fit_secrets
 from .store_urls import Site, make_store, redacted, store_of_client
 from .stores.base import Capability, Store
@@ -92,24 +93,25 @@ class SessionKit:
             prefix=settings.key_prefix,
             database=_database,
         )
-        store = None
+        is_client_kind = settings.is_client_kind and self._store is None
+        store = known = None
         try:
-            if settings.is_client_kind and self._store is None:
-                store = _revocation_store(settings, site, is_strict=not (app.debug or app.testing))
-            else:
-                store = self._make_store(settings, site)
+            if is_client_kind or "cookie:" in settings.take_over:
+                known = _revocation_store(settings, site, is_strict=not (app.debug or app.testing))
+            store = known if is_client_kind else self._make_store(settings, site)
         except ConfigError as error:
             problems.append(str(error))
-        is_client_kind = settings.is_client_kind and self._store is None
         problems += _unmet(settings, store, is_client_kind=is_client_kind)
-        predecessors, faults = _predecessors(app, settings, is_client_kind=is_client_kind)
+        clock = clock or self._clock
+        sealed = sealed_cookies(settings, known, clock)
+        predecessors, faults = _predecessors(app, settings, sealed, is_client_kind=is_client_kind)
         problems += faults
         if problems:
             raise ConfigError("\n".join(problems))
         app.session_interface = self._interface_class(
             settings,
             store,
-            clock or self._clock,
+            clock,
             lambda: self._stamp_of,
             is_client_kind=is_client_kind,
             predecessors=predecessors,
@@ -222,9 +224,10 @@ class SessionKit:
     def _make_store(self, settings: Settings, site: Site) -> Store:
         named = settings.store if self._store is None else self._store
         is_meant = isinstance(named, str) and named.lower().startswith("cookie")  # and spelled in another way
-        if "SESSIONKIT_REVOCATION_STORE" in settings.given and not is_meant:
+        if "SESSIONKIT_REVOCATION_STORE" in settings.given and not is_meant and "cookie:" not in settings.take_over:
             raise ConfigError(
-                "SESSIONKIT_REVOCATION_STORE is for SESSIONKIT_STORE = 'cookie:' alone. Remove one of the two."
+                "SESSIONKIT_REVOCATION_STORE is for SESSIONKIT_STORE = 'cookie:' alone, and for SESSIONKIT_TAKE_OVER = "
+                "'cookie:'. Remove it."
             )
         return _store_of("file:" if named is None else named, site)
 
@@ -243,8 +246,9 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
     """
     named = settings.revocation_store
     if "SESSIONKIT_REVOCATION_STORE" not in settings.given:
+        by = "SESSIONKIT_STORE" if settings.is_client_kind else "SESSIONKIT_TAKE_OVER"
         raise ConfigError(
-            "SESSIONKIT_STORE is 'cookie:', and a cookie that somebody copied outlives every logout unless the server "
+            f"{by} is 'cookie:', and a cookie that somebody copied outlives every logout unless the server "
             "knows of it. Set SESSIONKIT_REVOCATION_STORE to the URL of a store that all servers reach, or to None if "
             "a logout need not do more than to clear one browser."
         )
@@ -272,16 +276,21 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
     return store
 
 
-def _predecessors(app: Flask, settings: Settings, *, is_client_kind: bool) -> tuple[list[PredecessorOf], list[str]]:
-    """Return what knows the sessions that were kept in another way, and why that cannot work, a line each."""
+def _predecessors(
+    app: Flask, settings: Settings, sealed: PredecessorOf, *, is_client_kind: bool
+) -> tuple[list[PredecessorOf], list[str]]:
+    """Return what knows the sessions that were kept in another way, and why that cannot work, a line each.
+
+    :param sealed: gives the predecessor "cookie:".
+    """
     before = app.session_interface
     signed = before if isinstance(before, SecureCookieSessionInterface) else None
-    by_name: dict[str, PredecessorOf] = {"flask": partial(FlaskCookie, interface=signed)}
+    by_name: dict[str, PredecessorOf] = {"flask": partial(FlaskCookie, interface=signed), "cookie:": sealed}
     named = [one for one in settings.take_over if isinstance(one, str) and one in by_name]
     predecessors = [one for one in settings.take_over if callable(one)]
     faults = [
         "SESSIONKIT_TAKE_OVER takes nothing over from "
-        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask'."
+        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask' or 'cookie:'."
         for one in settings.take_over
         if one not in named and one not in predecessors
     ]

@@ -87,18 +87,18 @@ class Ticket(DiscreetStruct, frozen=True):
 
 
 def tickets_in(header: str, predecessors: Sequence[Predecessor]) -> list[Ticket]:
-    """Return a ticket for each session that was kept in another way and that a ``Cookie`` header names.
+    """Return a ticket for each token of a session that was kept in another way and that a ``Cookie`` header carries.
 
     :param header: what WSGI calls ``HTTP_COOKIE``.
     """
-    found: dict[str, Ticket] = {}
+    found = []
     for predecessor in predecessors:
         cookie = predecessor.cookie
         for token in tokens_in(header, named=cookie.terms.get_cookie_name(cookie.app), could_be=_is_plain):
             name = predecessor.name(token)
             if name is not None:
-                found.setdefault(name, Ticket(predecessor, token, name))
-    return list(found.values())
+                found.append(Ticket(predecessor, token, name))
+    return found
 
 
 def _is_plain(text: str) -> bool:

@@ -81,7 +81,11 @@ class TakingOver:
 
         :raises StoreError: a store cannot answer.
         """
-        ways = [way for ticket in self._tickets[:TRIED_TOKENS] if (way := self._way(ticket)) is not None]
+        by_name: dict[str, Admitted | _Begun] = {}
+        for ticket in self._tickets[:TRIED_TOKENS]:
+            if ticket.name not in by_name and (way := self._way(ticket)) is not None:
+                by_name[ticket.name] = way
+        ways = list(by_name.values())
         if not ways:
             return self._admission.nobody()
         if len(ways) > 1:

@@ -89,6 +89,7 @@ FLOORS = {
     "rotation": 3,
     "predecessors": 3,
     "flask_cookie": 4,
+    "sealed_cookie": 4,
     "taking_over": 6,
     "writes": 4,
     "renewals": 5,
@@ -150,6 +151,7 @@ FLOORS = {
 #: These know HTTP; all others are told what they need of it.
 KNOW_FLASK = {
     "session",
+    "sealed_cookie",
     "auth",
     "cookie_policy",
     "interface",

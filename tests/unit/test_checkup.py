@@ -82,6 +82,14 @@ def test_that_sessions_of_before_are_taken_over_is_told_and_until_when() -> None
     assert "SESSIONKIT_TAKE_OVER" not in checked(shop()).output
 
 
+def test_that_sealed_cookies_are_taken_over_is_told_and_until_when() -> None:
+    config = {"SESSIONKIT_TAKE_OVER": ["cookie:"], "SESSIONKIT_REVOCATION_STORE": None}
+    told = checked(shop(store=Shared(MemoryStore()), **config)).output
+
+    assert "note  SESSIONKIT_TAKE_OVER: 'cookie:': a session that lies in a browser is brought here once" in told
+    assert "SESSIONKIT_REVOCATION_STORE, 30 days, 0:00:00 (the longer of" in told
+
+
 def test_readable_records_are_told() -> None:
     assert "note  SESSIONKIT_ENCRYPT_RECORDS: Off" in checked(shop(store=Shared(MemoryStore()))).output
 
