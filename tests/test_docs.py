@@ -14,7 +14,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +28,6 @@ from flask.cli import FlaskGroup, ScriptInfo
 
 import flask_sessionkit
 from flask_sessionkit import SessionKit, client_backend, login_user, sealing, standings, transport
-from flask_sessionkit.config import read_settings
 from flask_sessionkit.contents import Contents
 from flask_sessionkit.devices import proof
 from flask_sessionkit.devices.texts import DEFAULTS
@@ -482,74 +481,6 @@ def test_the_page_names_every_command_and_option() -> None:
 
     assert sorted(sections) == sorted(group.commands)
     assert sorted(re.findall(r"^``(--[\w-]+)``$", page("cli"), re.M)) == sorted(options)
-
-
-# The page about the settings.
-
-
-class Asked(dict[str, Any]):
-    """A configuration that notes which names it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.names.add(name)
-        return super().get(name, default)
-
-
-def documented() -> Mapping[str, Any]:
-    described = re.findall(r"^\.\. confval:: (\S+)\n   :type: .+\n   :default: ``(.+)``$", page("settings"), re.M)
-    assert len(described) == page("settings").count(".. confval::"), "each has a type and a default"
-    known = {"timedelta": timedelta, "app": Flask("shop")}
-    return {name: eval(default, known) for name, default in described}  # noqa: S307  # our own page
-
-
-def test_the_page_names_every_setting_that_is_read() -> None:
-    asked = Asked()
-    read_settings(asked, app_name="shop")
-
-    assert set(documented()) == asked.names
-
-
-def test_the_page_names_the_defaults() -> None:
-    written = documented()
-    settings, problems = read_settings(
-        {name: value for name, value in written.items() if value is not None and name != "SESSIONKIT_STORE"},
-        app_name="other",
-    )
-    defaults, _ = read_settings({}, app_name="shop")
-
-    assert problems == []
-    assert settings == defaults
-    without = [
-        "SESSIONKIT_REVOCATION_STORE",
-        "SESSIONKIT_TAKE_OVER",
-        "SESSIONKIT_ROTATE_EVERY",
-        "SESSIONKIT_MAX_SESSIONS_PER_USER",
-        "SESSIONKIT_LOGIN_VIEW",
-    ]
-    assert [name for name, value in written.items() if value is None] == without
-    assert defaults.login_view is defaults.revocation_store is None
-
-
-def test_the_page_names_the_default_store(tmp_path: Path) -> None:
-    folders = []
-    for config in ({}, {"SESSIONKIT_STORE": documented()["SESSIONKIT_STORE"]}):
-        app = Flask("shop", instance_path=str(tmp_path))
-        app.config.update(config, TESTING=True)
-        kit = SessionKit(app)
-        with app.app_context():
-            folders.append(vars(kit.store)["folder"])
-
-    assert folders == [tmp_path / "sessions"] * 2
-
-
-def test_each_setting_says_what_happens_at_the_edges() -> None:
-    sections = re.split(r"^\.\. confval:: ", page("settings"), flags=re.M)[1:]
-
-    assert [section.split()[0] for section in sections if "*At the edges.*" not in section] == []
 
 
 # The tables of stores.
