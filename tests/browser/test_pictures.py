@@ -17,6 +17,7 @@ from club import serving
 from flask import Flask
 from servers import lacking
 from shop_pages import PHONE, buy, log_in, visit
+from tutorial_shop import shop_after
 
 from flask_sessionkit.testing import FrozenClock
 
@@ -157,3 +158,27 @@ def test_the_page_of_the_administrator(on_laptop: Page, app: Flask, take: Callab
     on_laptop.get_by_text("Welcome, carol.").wait_for()
     on_laptop.goto("/administration/1")
     take(on_laptop, "administration")
+
+
+def test_the_shop_of_the_tutorial(browser: Browser, tmp_path: Path, take: Callable[[Page, str], None]) -> None:
+    """Through its forms, with their guard."""
+    size = {"width": 760, "height": 400}
+    with serving(shop_after(4)) as port, visit(browser, f"http://127.0.0.1:{port}", size) as context:
+        page = context.new_page()
+        page.goto("/")
+        for tea in (0, 2):
+            page.get_by_role("button", name="Into the cart").nth(tea).click()
+        page.goto("/till")
+        page.get_by_label("Name").fill("Ann")
+        page.get_by_label("Password").fill("open sesame")
+        page.get_by_role("button", name="Sign up").click()
+
+        page.get_by_text("In the cart: Assam, Sencha").wait_for()
+        assert page.get_by_role("heading", name="Tea for Ann").is_visible()
+        take(page, "tutorial")
+
+        page.goto("/till")
+        page.get_by_role("button", name="Buy").click()
+        page.get_by_text("Thank you.").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_text("See you.").wait_for()
