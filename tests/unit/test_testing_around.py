@@ -22,6 +22,10 @@ class Plain:
     load = create = replace = delete = list_owner = purge = None
 
 
+#: What is no call.
+PLAIN = ("max_payload", "remembers_ends")
+
+
 def members(kind: type) -> list[str]:
     return [name for name in {**vars(kind), **vars(kind).get("__annotations__", {})} if not name.startswith("_")]
 
@@ -44,7 +48,7 @@ def test_what_the_store_inside_can_do_can_be_done(kind: type) -> None:
     assert not isinstance(PausingStore(Plain()), kind)  # type: ignore[arg-type]  # none of it is called
 
 
-@pytest.mark.parametrize("call", [name for kind in BESIDE for name in members(kind) if name != "max_payload"])
+@pytest.mark.parametrize("call", [name for kind in BESIDE for name in members(kind) if name not in PLAIN])
 def test_such_a_call_is_passed_on_and_can_be_stopped(call: Any) -> None:
     [kind] = [kind for kind in BESIDE if call in members(kind)]
     store: Any = PausingStore(one_that(kind))

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from msgspec import Struct, field
+from msgspec import field
 
+from ...discreet import DiscreetStruct
 from ...errors import ConfigError
 from ...findings import Finding, Mark
 from ...stores.memcached_addresses import Address, name_of
@@ -36,7 +37,7 @@ _OUR_PREFIX = re.compile(r"[!-z|~]{1,100}")
 _FEWEST = 16
 
 
-class Translation(Struct, frozen=True):
+class Translation(DiscreetStruct, frozen=True):
     """What Flask-Session's settings mean here.
 
     :param kind: ``SESSION_TYPE``, in small letters.
