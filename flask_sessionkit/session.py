@@ -10,22 +10,21 @@ from typing import Any, NoReturn, Protocol, Self, TypeVar
 from flask.sessions import SessionMixin
 from msgspec.structs import replace
 
+from .binding import FRESH, Binding, Users
 from .changes import Changes
 from .draft import Draft, Kept, Login
-from .errors import SessionClosed, SessionConflict, SessionKitError, UnsupportedType
-from .identity import user_id_of, user_named_in
+from .errors import SessionClosed, SessionConflict, SessionKitError
 from .policy import Times
 from .reasons import Reason
 from .values import Values
 
 T = TypeVar("T")
 
-#: Flask-Login's word on whether the user typed a password (true) or came by a remember cookie (false).
-_FRESH = "_fresh"
+#: Flask's key of messages for the next page.
 _FLASHES = "_flashes"
 
 
-class Visit(Protocol):
+class Visit(Users, Protocol):
     """One request's dealings with one session. The real one is in ``lifecycle``, two floors up."""
 
     @property
@@ -34,30 +33,12 @@ class Visit(Protocol):
         ...
 
     @property
-    def csrf_key(self) -> str:
-        """The key of the session that holds Flask-WTF's token."""
-        ...
-
-    @property
     def is_behind(self) -> bool:
         """Whether the client came with a token that age has just renewed: it is given no other one."""
         ...
 
-    @property
-    def has_stamp(self) -> bool:
-        """Whether the application says who is still a user (``user_stamp``)."""
-        ...
-
-    def stamp(self, user: str) -> str | None:
-        """Return what a user's sessions have to agree with; ``None`` for a user who is gone."""
-        ...
-
     def find(self) -> Kept:
         """Load, from the store."""
-        ...
-
-    def forget_csrf(self) -> None:
-        """Drop copies of the CSRF token that lie outside the session."""
         ...
 
     def atomic(self, session: Session, fn: Callable[[Session], T]) -> T:
@@ -76,14 +57,9 @@ class Session(SessionMixin):
     _kept = Kept()
     _values: Values | None = None
     _identity_keys: tuple[str, ...] = ()
-    _user: str | None = None
-    _data_of: str | None = None
-    _login: Login | None = None
+    _binding: Binding | None = None
     _ended: Reason | None = None
     _ends_at_close = False
-    _is_unbound = False
-    _is_barred = False
-    _was_unbound = False
     _is_cleared = False
     _renews = False
     _restamps = False
@@ -102,17 +78,17 @@ class Session(SessionMixin):
 
     def __setitem__(self, key: str, value: Any) -> None:
         values = self._change()
-        if key == _FRESH or key in self._identity_keys:
-            self._put_identity(key, value)
+        if key == FRESH or key in self._identity_keys:
+            self._bound.put(values, key, value)
         else:
             values.put(key, value)
 
     def __delitem__(self, key: str) -> None:
         values = self._change()
-        named = self._named_user() if key in self._identity_keys else None
-        values.remove(key)
-        if named is not None:
-            self._follow_identity(named)
+        if key in self._identity_keys:
+            self._bound.remove(values, key)
+        else:
+            values.remove(key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._look())
@@ -140,7 +116,7 @@ class Session(SessionMixin):
         if self._values is None:
             return "<Session, not looked at>"
         # Names of keys only: values are often secrets, and a repr ends up in logs.
-        return f"<Session of {'a user' if self._user else 'nobody'} with {list(self._values)}>"
+        return f"<Session of {'a user' if self._bound.user else 'nobody'} with {list(self._values)}>"
 
     def copy(self) -> dict[str, Any]:
         """Return the data as a dict of its own; the values are the same objects."""
@@ -165,8 +141,8 @@ class Session(SessionMixin):
         """Remove everything, also what other requests wrote meanwhile, and unbind the user."""
         self._change().clear()
         self._is_cleared = True
-        self._data_of = None
-        self._unbind()
+        self._bound.data_of = None
+        self._bound.unbind()
 
     # What it knows about itself.
 
@@ -174,7 +150,7 @@ class Session(SessionMixin):
     def user_id(self) -> str | None:
         """The user that the session is bound to."""
         self._look()
-        return self._user
+        return self._kept.user if self._binding is None else self._binding.user
 
     @property
     def new(self) -> bool:  # type: ignore[override]  # Flask has a plain attribute
@@ -250,8 +226,8 @@ class Session(SessionMixin):
         """End the session. What is written afterwards begins a new one."""
         self._change()
         self._ended = Reason.LOGOUT
-        self._login = None
-        self._is_unbound = self._is_cleared = self._renews = self._restamps = False
+        self._binding = None
+        self._is_cleared = self._renews = self._restamps = False
         self._fill(Kept(ended_because=self._kept.ended_because))
         if self._visit is not None:
             self._visit.forget_csrf()
@@ -259,12 +235,7 @@ class Session(SessionMixin):
     def log_in(self, login: Login) -> None:
         """Bind the session to a user under a new token; see ``login_user``."""
         values = self._change()
-        if self._data_of not in (None, login.user):
-            values.keep_own()
-        self._forget_csrf(values)
-        self._login = login
-        self._user = self._data_of = login.user
-        self._is_unbound = False
+        self._bound.log_in(values, login)
 
     def end_at_close(self) -> None:
         """Note that the session ends when the request does; until then it stays as it is (``logout_view``)."""
@@ -293,7 +264,8 @@ class Session(SessionMixin):
         self._change()
         if self._visit is None or self._ended or self._ends_at_close:
             raise SessionConflict("session.atomic() needs a session that goes on, and this one has ended.")
-        if (self._login or self._is_unbound) and self._kept.data_of not in (None, self._user):
+        bound = self._bound
+        if (bound.login or bound.is_unbound) and self._kept.data_of not in (None, bound.user):
             # What is saved now would lie in the session of the user before.
             raise SessionConflict(
                 "session.atomic() saves at once, before the change of user. Call it in another request."
@@ -330,14 +302,14 @@ class Session(SessionMixin):
             return self._draft_of_failure(ended)
         if self._ends_at_close:
             return Draft(self._new_messages(), ended=ended)
-        login = self._settled_login()
+        bound, login = self._bound, self._bound.settled_login(self._look())
         return Draft(
             changes=self.changes(),
-            user=self._user,
-            data_of=self._data_of,
+            user=bound.user,
+            data_of=bound.data_of,
             login=login,
             ended=ended,
-            unbound=self._is_unbound,
+            unbound=bound.is_unbound,
             renew=self._renews,
             restamps=self._restamps,
             begins=self._begins or (login is not None and login.is_fresh),
@@ -366,7 +338,7 @@ class Session(SessionMixin):
     @property
     def shows_user(self) -> bool:
         """Whether the response may show what only one user may see; asking is no look."""
-        return self._user is not None or self._kept.user is not None
+        return self._kept.user is not None or (self._binding is not None and self._binding.user is not None)
 
     @property
     def is_behind(self) -> bool:
@@ -401,8 +373,6 @@ class Session(SessionMixin):
 
     def _fill(self, kept: Kept) -> Values:
         self._kept = kept
-        self._user = kept.user
-        self._data_of = kept.data_of
         self._values = values = Values(kept.data)
         return values
 
@@ -415,73 +385,11 @@ class Session(SessionMixin):
         self._modified = True
         return values
 
-    def _put_identity(self, key: str, value: Any) -> None:
-        values, named, was_fresh = self._look(), self._named_user(), self.get(_FRESH)
-        if key == _FRESH and self._is_barred:
-            return  # of somebody who was not let in
-        if key in self._identity_keys:
-            user_id_of(key, value)
-        values.put(key, value)
-        self._follow_identity(named)
-        # The password was typed again: by a remembered user, or with Flask-Login's login_user, which writes both keys.
-        is_retyped = was_fresh is False or values.has_put_any(self._identity_keys)
-        if key == _FRESH and value is True and is_retyped and self._user and self._user == self._named_user():
-            self._log_in_once(self._user)
-
-    def _follow_identity(self, before: str | None) -> None:
-        after = self._named_user()
-        if after is not None and after != before:
-            self._log_in_once(after)
-        elif after is None and before is not None and before == self._user:
-            self._unbind()
-
-    def _log_in_once(self, user: str) -> None:
-        # A login of this request may know the stamp already, and a form's token that was made after it stays.
-        if self._login is not None and self._login.user == user:
-            return
-        visit = self._visit
-        if visit is None or not visit.has_stamp:
-            self.log_in(Login(user))
-        elif (stamp := visit.stamp(user)) is not None:
-            self._is_barred = False
-            self.log_in(Login(user, stamp=stamp))
-        else:
-            # Flask-Login writes the id of a remember cookie here before it asks whether there is such a user, and
-            # leaves it here if there is none.
-            self._turn_away()
-
-    def _turn_away(self) -> None:
-        self._is_barred = True
-        values = self._look()
-        for key in (_FRESH, *self._identity_keys):
-            if key in values:
-                values.remove(key)
-        if self._user is not None:
-            self._unbind()
-
-    def _named_user(self) -> str | None:
-        try:
-            return user_named_in(self._look(), self._identity_keys)
-        except UnsupportedType:
-            return None  # Stored before its key became one of these. A new value is judged when it is set.
-
-    def _settled_login(self) -> Login | None:
-        # Flask-Login writes _fresh after _user_id, so how fresh a login is can only be told at the end.
-        login = self._login
-        if login and self.get(_FRESH) is False and self._named_user() == login.user:
-            return Login(login.user, is_fresh=False, stamp=login.stamp)
-        return login
-
-    def _unbind(self) -> None:
-        self._login = None
-        self._user = None
-        self._is_unbound = self._was_unbound = self._kept.user is not None
-
-    def _forget_csrf(self, values: Values) -> None:
-        if self._visit is not None:
-            if self._visit.csrf_key in values:
-                values.remove(self._visit.csrf_key)
-            self._visit.forget_csrf()
+    @property
+    def _bound(self) -> Binding:
+        if self._binding is None:
+            self._binding = Binding(self._kept, self._identity_keys, self._visit)
+        return self._binding
 
     def _touched(self) -> dict[str, bytes | None]:
         passing = {_FLASHES, self._visit.csrf_key if self._visit else ""}
@@ -495,29 +403,38 @@ class Session(SessionMixin):
         return Changes(put={} if messages is None else {_FLASHES: messages})
 
     def _draft_of_failure(self, ended: Reason | None) -> Draft:
-        base = self._kept.data
-        removed = frozenset(base.keys() & {*self._identity_keys}) if self._was_unbound else frozenset()
+        base, was_unbound = self._kept.data, self._bound.was_unbound
+        removed = frozenset(base.keys() & {*self._identity_keys}) if was_unbound else frozenset()
         return Draft(
             changes=Changes(base, {}, removed, cleared=self._is_cleared),
-            user=None if ended or self._was_unbound else self._kept.user,
+            user=None if ended or was_unbound else self._kept.user,
             data_of=None if self._is_cleared else self._kept.data_of,
             ended=ended,
-            unbound=self._was_unbound and not ended,
+            unbound=was_unbound and not ended,
         )
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise SessionKitError(
+        "The function of session.atomic() may not log in, log out, renew or nest. Do that outside of it."
+    )
+
+
+class _Fixed(Binding):
+    """A binding that stays as it is."""
+
+    log_in = _refuse
+
+    def unbind(self) -> None:
+        if self.user is not None:
+            _refuse()
 
 
 class _Scratch(Session):
     def __init__(self, outer: Session, data: Mapping[str, bytes]) -> None:
         self._identity_keys = outer._identity_keys
-        self._fill(replace(outer._kept, data=data, user=outer._user, data_of=outer._data_of))
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise SessionKitError(
-            "The function of session.atomic() may not log in, log out, renew or nest. Do that outside of it."
-        )
+        bound = outer._bound
+        self._fill(replace(outer._kept, data=data, user=bound.user, data_of=bound.data_of))
+        self._binding = _Fixed(self._kept, self._identity_keys, None)
 
     regenerate = outlive_credentials = invalidate = log_in = end_at_close = atomic = _refuse
-
-    def _unbind(self) -> None:
-        if self._user is not None:
-            self._refuse()
