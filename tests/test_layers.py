@@ -119,12 +119,16 @@ FLOORS = {
     "devices.texts": 1,
     "devices.views": 12,
     "compat.__init__": 0,
-    "compat.flask_session.__init__": 13,
+    "compat.flask_session.__init__": 14,
     "compat.flask_session.clients": 3,
-    "compat.flask_session.extension": 12,
+    "compat.flask_session.commands": 12,
+    "compat.flask_session.extension": 13,
     "compat.flask_session.former_ids": 0,
     "compat.flask_session.former_records": 1,
     "compat.flask_session.interface": 11,
+    "compat.flask_session.importing": 4,
+    "compat.flask_session.pickle_process": 3,
+    "compat.flask_session.pickle_reader": 2,
     "compat.flask_session.place_files": 3,
     "compat.flask_session.place_memcached": 3,
     "compat.flask_session.place_redis": 3,
@@ -163,7 +167,8 @@ KNOW_FLASK = {
     "flask_cookie",
 }
 KNOW_FLASK |= {"devices.listing", "devices.views"}
-KNOW_FLASK |= {"compat.flask_session.extension", "compat.flask_session.interface"}
+KNOW_FLASK |= {"compat.flask_session.commands", "compat.flask_session.extension"}
+KNOW_FLASK |= {"compat.flask_session.interface"}
 KNOW_WERKZEUG = {"transport", "auth", "responses", "checkup", "extension", "devices.views"}
 
 #: A store in several files.
@@ -180,7 +185,7 @@ DRIVERS = {
     "pymysql": SQL,
     "redis": REDIS,
     "valkey": REDIS,
-    "pymemcache": {"stores.memcached_servers"},
+    "pymemcache": {"stores.memcached_servers", "compat.flask_session.place_memcached"},
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from flask import session
 from former_shops import SECRET, Settings, Shop, cookie_of, former, kept, moved, signed_in
 
-from flask_sessionkit.testing import FrozenClock
+from flask_sessionkit.testing import FrozenClock, in_thread, pausing
 
 DAY = timedelta(days=1)
 
@@ -360,3 +360,22 @@ def test_the_command_of_flask_session_goes_on_working(settings_of: Callable[[str
     result = shop.app.test_cli_runner().invoke(args=["session_cleanup"])
 
     assert result.output == "0 removed.\n"
+
+
+def test_a_second_request_does_not_sign_out_the_first(settings_of: Callable[[str], Settings]) -> None:
+    """It comes between the step that remembers the take-over and the one that removes the old record."""
+    settings = settings_of("redis")
+    cookie = signed_in(former(settings))
+    shop = moved(settings)
+
+    with pausing(shop.app) as store:
+        pause = store.pause_after("create", nth=2)
+        first = in_thread(shop.asked_by, cookie)
+        pause.wait()
+        second = shop.asked_by(cookie)
+        pause.release()
+        new = cookie_of(first.result()) or ""
+
+    assert second.json == kept("ann")
+    assert shop.asked_by(new).json == kept("ann")
+    assert not lies_there(shop, cookie)

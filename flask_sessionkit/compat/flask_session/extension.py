@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ...clock import Clock
 from ...config import read_settings
@@ -17,6 +15,7 @@ from ...errors import ConfigError
 from ...extension import SessionKit
 from ...findings import Finding
 from ...interface import SessionKitInterface, interface_of
+from .commands import former_sessions, session_cleanup
 from .interface import FormerInterface
 from .places import Place
 from .predecessor import FormerSessions
@@ -74,6 +73,7 @@ class Session(SessionKit):
             _log.warning("%s", line)
         if not app.secret_key:
             _log.warning("SECRET_KEY is not set. Flask-Session needed none; here there is no session without it.")
+        app.cli.add_command(former_sessions)
         if means.kind == "sqlalchemy" and not app.config.get("SESSION_CLEANUP_N_REQUESTS"):
             app.cli.add_command(session_cleanup)
 
@@ -81,13 +81,6 @@ class Session(SessionKit):
         """Judge the current application as for a deployment; see ``SessionKit.check``."""
         site = interface_of(current_app)
         return super().check() + (site.means.findings if isinstance(site, FormerInterface) else [])
-
-
-@click.command("session_cleanup")
-@with_appcontext
-def session_cleanup() -> None:
-    """Remove expired sessions, as flask sessions purge does."""
-    click.echo(f"{current_app.extensions['sessionkit'].purge()} removed.")
 
 
 def _place(means: Translation, timeout: float) -> Place | None:
