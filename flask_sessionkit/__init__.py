@@ -7,8 +7,8 @@ from .auth import login_user as login_user
 from .auth import login_view as login_view
 from .auth import logout_user as logout_user
 from .auth import logout_view as logout_view
-from .auth import next_url as next_url
 from .auth import passive as passive
+from .detour import next_url as next_url
 from .errors import ConfigError as ConfigError
 from .errors import SessionClosed as SessionClosed
 from .errors import SessionConflict as SessionConflict

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
-from urllib.parse import quote
 
-from flask import abort, current_app, has_request_context, redirect, request, session, url_for
+from flask import current_app, has_request_context, request, session
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import BuildError
 
+from .detour import send_to_login
 from .draft import Login
-from .errors import ConfigError, SessionKitError
+from .errors import SessionKitError
 from .identity import as_user_id
 from .session import Session
 
@@ -24,12 +22,6 @@ View = Callable[P, R]
 
 #: Set on a view by ``passive``.
 PASSIVE = "_sessionkit_passive"
-
-#: One slash, then neither a slash nor a backslash, and no character that browsers drop or fold on the way.
-_OWN_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f-\xa0\\\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]*")
-
-#: What may stand in a path beside letters and digits (RFC 3986, 3.3).
-_UNQUOTED = "/:@!$&'()*+,;="
 
 
 def current_session() -> Session:
@@ -142,7 +134,7 @@ def login_required(view: View[P, R]) -> View[P, R | ResponseReturnValue]:
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
         if current_user_id() is None:
-            return _send_to_login()
+            return send_to_login(_kit().login_view)
         return _called(view, *args, **kwargs)
 
     return guarded
@@ -178,7 +170,7 @@ def fresh_login_required(max_age: Any = None) -> Any:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R | ResponseReturnValue:
             if current_user_id() is None or not _kit().is_fresh(seconds):
-                return _send_to_login()
+                return send_to_login(_kit().login_view)
             return _called(view, *args, **kwargs)
 
         return guarded
@@ -199,35 +191,9 @@ def passive(view: View[P, R]) -> View[P, R]:
     return view
 
 
-def next_url(default: str = "/") -> str:
-    """Return where the visitor wanted to go before the login, if that stays on this origin.
-
-    Read from ``next`` of the query or the form.
-
-    :param default: given for anything that could lead elsewhere.
-    """
-    wanted = request.values.get("next", "")
-    return wanted if _OWN_PATH.fullmatch(wanted) else default
-
-
 def _called(view: View[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     answer: R = current_app.ensure_sync(view)(*args, **kwargs)
     return answer
-
-
-def _send_to_login() -> ResponseReturnValue:
-    endpoint = _kit().login_view
-    if endpoint is None or not _wants_page():
-        abort(401)
-    try:
-        if request.method not in ("GET", "HEAD"):
-            return redirect(url_for(endpoint), 303)
-        return redirect(url_for(endpoint, next=_asked_for()))
-    except BuildError as error:
-        raise ConfigError(
-            f"SESSIONKIT_LOGIN_VIEW is {endpoint!r}, and there is no such endpoint. That of a view in a blueprint "
-            'begins with the blueprint\'s name: "accounts.login".'
-        ) from error
 
 
 def _kit() -> Any:
@@ -235,24 +201,3 @@ def _kit() -> Any:
     if kit is None:
         raise SessionKitError(f"{current_app.name} has no SessionKit. Call SessionKit(app) before the first request.")
     return kit
-
-
-def _asked_for() -> str:
-    # Werkzeug gives the path decoded, so a "?" in it would begin a query; and its full_path raises for odd bytes.
-    path = quote(request.script_root + request.path, safe=_UNQUOTED)
-    query = quote(request.query_string, safe=f"{_UNQUOTED}?%")
-    return f"{path}?{query}" if query else path
-
-
-def _wants_page() -> bool:
-    site: Any = current_app.session_interface
-    if site.is_by_header(request):
-        return False
-    # Browsers say what a request is for (Fetch Metadata); older ones and other clients say what they accept.
-    mode = request.headers.get("Sec-Fetch-Mode")
-    if mode is not None:
-        return mode == "navigate"
-    if request.is_json or request.headers.get("X-Requested-With") == "XMLHttpRequest":
-        return False
-    accepts = request.accept_mimetypes
-    return not accepts or accepts.best_match(["text/html", "application/json"]) == "text/html"

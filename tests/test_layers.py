@@ -101,6 +101,7 @@ FLOORS = {
     "store_urls": 4,
     "lifecycle": 7,
     "auth": 5,
+    "detour": 4,
     "responses": 5,
     "roster": 2,
     "server_roster": 4,
@@ -158,6 +159,7 @@ KNOW_FLASK = {
     "session",
     "sealed_cookie",
     "auth",
+    "detour",
     "cookie_policy",
     "interface",
     "responses",
@@ -169,7 +171,7 @@ KNOW_FLASK = {
 KNOW_FLASK |= {"devices.listing", "devices.views"}
 KNOW_FLASK |= {"compat.flask_session.commands", "compat.flask_session.extension"}
 KNOW_FLASK |= {"compat.flask_session.interface"}
-KNOW_WERKZEUG = {"transport", "auth", "responses", "checkup", "extension", "devices.views"}
+KNOW_WERKZEUG = {"transport", "detour", "responses", "checkup", "extension", "devices.views"}
 
 #: A store in several files.
 SQL = {name for name in FLOORS if name.startswith("stores.sql")}

@@ -23,7 +23,8 @@ from flask_sessionkit import (
     logout_view,
     passive,
 )
-from flask_sessionkit.auth import _OWN_PATH, current_session
+from flask_sessionkit.auth import current_session
+from flask_sessionkit.detour import _OWN_PATH
 from flask_sessionkit.identity import as_user_id
 from flask_sessionkit.stores.memory import MemoryStore
 
