@@ -114,7 +114,7 @@ def read_of_flask() -> Iterator[str]:
             else:
                 keys = []
             yield from (
-                key.value for key in keys if isinstance(key, ast.Constant) and key.value in Flask.default_config
+                str(key.value) for key in keys if isinstance(key, ast.Constant) and key.value in Flask.default_config
             )
 
 
