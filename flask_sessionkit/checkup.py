@@ -17,6 +17,7 @@ from .sealing import OVERHEAD_ENCRYPTED
 from .secret_keys import fit_secrets
 from .standings import MOST_LIVE
 from .stores.base import Capability, Judges, Store
+from .stores.migrating import MigratingStore
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -195,9 +196,17 @@ def _of_limit(site: SessionKitInterface) -> Iterator[Finding]:
 
 
 def _of_taking_over(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
+    name, store = "SESSIONKIT_TAKE_OVER", site.store
+    if isinstance(store, MigratingStore):
+        yield Finding(
+            Mark.NOTE,
+            name,
+            f"What {type(store.new).__name__} does not know is looked for in {type(store.old).__name__}, a trip more "
+            "for each token that leads nowhere. Run flask sessions copy; when it moves nothing any more, remove the "
+            "setting.",
+        )
     if not site.predecessors:
         return
-    name, store = "SESSIONKIT_TAKE_OVER", site.store
     if "flask" in site.settings.take_over:
         yield Finding(
             Mark.NOTE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,16 +16,21 @@ import msgspec
 from flask import current_app
 from flask.cli import AppGroup
 
+from .app_stores import is_taken_over_from, site_of, store_of
 from .errors import SessionKitError, StoreError
 from .identity import as_user_id
 from .interface import SessionKitInterface, interface_of
 from .printouts import picture_of, table_of
 from .reasons import Reason
 from .roster import parts_of
-from .stores.base import Capability, CountsEnded, MakesTable
+from .stores.base import Capability, CountsEnded, MakesTable, Scans
+from .stores.migrating import Copied, MigratingStore
 
 if TYPE_CHECKING:
     from flask import Flask
+
+#: Records of a copy after which its counts are told, where there is no terminal for a bar.
+_TOLD_EVERY = 10_000
 
 sessions: AppGroup = AppGroup("sessions", help="Look after sessions.")
 
@@ -50,7 +56,7 @@ def purge(batch: int, dry_run: bool) -> None:
                 if expired is None
                 else f"{expired} expired; nothing removed."
             )
-        elif sys.stdout.isatty() and expired is not None:
+        elif _is_terminal() and expired is not None:
             with click.progressbar(length=expired, label="Purging") as bar:
                 removed = kit.purge(batch=batch, on_batch=bar.update)
             click.echo(f"{removed} removed.")
@@ -151,6 +157,65 @@ def stats(format_: str) -> None:
         click.echo(json.dumps(told, indent=2))
     else:
         click.echo("\n".join(picture_of(found)))
+
+
+@sessions.command()
+@click.argument("source", metavar="FROM", required=False)
+@click.argument("target", metavar="TO", required=False)
+@click.option("--offline", is_flag=True, help="No server of this application runs, so none has to know both stores.")
+def copy(source: str | None, target: str | None, offline: bool) -> None:
+    """Move all sessions from one store to another.
+
+    They may be used meanwhile. FROM and TO are URLs as in SESSIONKIT_STORE; without them, sessions go from the store
+    that SESSIONKIT_TAKE_OVER names to that of SESSIONKIT_STORE. May be stopped at any moment, and run again.
+    """
+    if (source is None) != (target is None):
+        raise click.UsageError("Give FROM and TO, or neither.")
+    if source is not None and source == target:
+        raise click.UsageError("FROM and TO are the same.")
+    with _told_in_one_line():
+        store = _migrating(source, target, offline=offline)
+        total = sum(1 for _ in store.old.scan()) if _is_terminal() and isinstance(store.old, Scans) else None
+        done: Counter[Copied] = Counter()
+        try:
+            if total is None:
+                for outcome in store.copy(_site().clock):
+                    done[outcome] += 1
+                    if done.total() % _TOLD_EVERY == 0:
+                        click.echo(_told(done))
+            else:
+                with click.progressbar(store.copy(_site().clock), length=total, label="Moving") as outcomes:
+                    done.update(outcomes)
+        finally:
+            click.echo(_told(done))
+
+
+def _migrating(source: str | None, target: str | None, *, offline: bool) -> MigratingStore:
+    """Return the two stores of a copy, in the order of the copy.
+
+    :raises SessionKitError: servers may run that know one of them alone.
+    """
+    site = _site()
+    if source is None or target is None:
+        if isinstance(site.store, MigratingStore):
+            return site.store
+        raise SessionKitError("SESSIONKIT_TAKE_OVER names no store. Set it, or give FROM and TO.")
+    if not offline and not is_taken_over_from(source, target, site.settings):
+        raise SessionKitError(
+            "The servers of this application do not know both stores by these URLs, and to a server that knows one "
+            "alone a session in the other is none. Set SESSIONKIT_STORE and SESSIONKIT_TAKE_OVER to them first, "
+            "everywhere; or stop all servers and give --offline."
+        )
+    stores = site_of(_app(), site.settings)
+    return MigratingStore(store_of(target, stores, by="TO"), store_of(source, stores, by="FROM"))
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _told(done: Counter[Copied]) -> str:
+    return f"{done[Copied.MOVED]} moved, {done[Copied.THERE]} were there already, {done[Copied.ENDED]} had ended."
 
 
 @sessions.command("generate-key")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flask import Flask, current_app, has_request_context
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.exceptions import ServiceUnavailable
 
+from .app_stores import names_store, site_of, store_of, with_old_store
 from .auth import current_lineage, current_session
 from .checkup import findings
 from .cli import sessions
@@ -29,14 +30,13 @@ from .responses import RETRY_AFTER
 from .roster import Roster, SessionInfo
 from .sealed_cookie import sealed_cookies
 from .secret_keys import fit_secrets
-from .store_urls import Site, make_store, redacted, store_of_client
+from .store_urls import Site, redacted
 from .stores.base import Capability, Store
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 Stamp = TypeVar("Stamp", bound=Callable[[str], str | None])
-_METHODS = ("load", "create", "replace", "delete", "list_owner", "purge")
 
 
 class SessionKit:
@@ -74,6 +74,8 @@ class SessionKit:
                 f"app of SessionKit must be a Flask application, not {type(app).__name__}. Use SessionKit(Flask(...))."
             )
         settings, problems = read_settings(app.config, app_name=app.name)
+        if self._store is not None:
+            settings = replace(settings, store=self._store)
         if app.extensions.get("sessionkit", self) is not self:
             problems.append(
                 f"{app.name} has a SessionKit already, and its user_stamp would be asked no more. Make one, and use "
@@ -87,12 +89,7 @@ class SessionKit:
             problems += fit_secrets(app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=may_be_weak)[1]
         if settings.transport != "header" and not (app.debug or app.testing):
             problems += cookie_faults(app.config, is_secure=settings.secure_cookie)
-        site = Site(
-            instance_path=Path(app.instance_path),
-            timeout=settings.store_timeout,
-            prefix=settings.key_prefix,
-            database=_database,
-        )
+        site = site_of(app, settings)
         is_client_kind = settings.is_client_kind and self._store is None
         store = known = None
         try:
@@ -229,7 +226,7 @@ class SessionKit:
                 "SESSIONKIT_REVOCATION_STORE is for SESSIONKIT_STORE = 'cookie:' alone, and for SESSIONKIT_TAKE_OVER = "
                 "'cookie:'. Remove it."
             )
-        return _store_of("file:" if named is None else named, site)
+        return with_old_store(store_of(named, site), settings, site)
 
     def _roster(self) -> Roster:
         return self._site().roster(current_app._get_current_object())  # type: ignore[attr-defined]  # the proxy's own
@@ -263,11 +260,7 @@ def _revocation_store(settings: Settings, site: Site, *, is_strict: bool) -> Sto
         raise ConfigError(
             "SESSIONKIT_REVOCATION_STORE must be a store on the server, not a cookie. Name one, as in 'file:'."
         )
-    try:
-        store = _store_of(named, site)
-    except ConfigError as error:
-        said = str(error).replace("SESSIONKIT_STORE", "SESSIONKIT_REVOCATION_STORE").replace(", cookie:.", ".")
-        raise ConfigError(said) from error
+    store = store_of(named, site, by="SESSIONKIT_REVOCATION_STORE")
     if is_strict and Capability.DURABLE not in store.capabilities:
         raise ConfigError(
             f"SESSIONKIT_REVOCATION_STORE must outlive its processes: what {type(store).__name__} forgets ends all "
@@ -290,11 +283,11 @@ def _predecessors(
     predecessors = [one for one in settings.take_over if callable(one)]
     faults = [
         "SESSIONKIT_TAKE_OVER takes nothing over from "
-        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask' or 'cookie:'."
+        f"{redacted(one) if isinstance(one, str) else type(one).__name__}. Use 'flask', 'cookie:' or a store's URL."
         for one in settings.take_over
-        if one not in named and one not in predecessors
+        if one not in named and one not in predecessors and not names_store(one)
     ]
-    if (named or predecessors) and is_client_kind:
+    if settings.take_over and is_client_kind:
         faults.append(
             "SESSIONKIT_TAKE_OVER needs a store on the server, which remembers what was taken over. Set "
             "SESSIONKIT_STORE to one."
@@ -330,45 +323,6 @@ def _unmet(settings: Settings, store: Store | None, *, is_client_kind: bool) -> 
 
 def _lists(store: Store) -> bool:
     return bool(store.capabilities & (Capability.INDEX | Capability.INDEX_BEST_EFFORT))
-
-
-def _store_of(named: Any, site: Site) -> Store:
-    """Return the store that a setting names.
-
-    :raises ConfigError: none can be made of it.
-    """
-    if isinstance(named, str):
-        return make_store(named, site)
-    if (store := store_of_client(named, site)) is not None:
-        return store
-    if isinstance(named, type):
-        raise ConfigError(
-            f"SESSIONKIT_STORE must be a URL or a store object, not the class {named.__name__}. "
-            f"Make one of it: {named.__name__}(...)."
-        )
-    missing = [method for method in _METHODS if not callable(getattr(named, method, None))]
-    if missing:
-        raise ConfigError(
-            f"SESSIONKIT_STORE must be a URL, a store object or a client of Redis; a {type(named).__name__} has no "
-            f'{missing[0]}(). Use a URL such as "sqlite:///sessions.db".'
-        )
-    made: Store = named
-    return made
-
-
-def _database(bind: str | None) -> Any:
-    """Return the URL of one of the databases of the application's Flask-SQLAlchemy; its engines need a context.
-
-    :raises ConfigError: the application has no such database.
-    """
-    try:
-        return current_app.extensions["sqlalchemy"].engines[bind].url
-    except KeyError as error:
-        what = "SQLALCHEMY_DATABASE_URI" if bind is None else f"{bind!r} in SQLALCHEMY_BINDS"
-        raise ConfigError(
-            f"SESSIONKIT_STORE is 'sqlalchemy:', and {current_app.name} has no {what}. "
-            "Set it, and call db.init_app(app) of Flask-SQLAlchemy, before the first request."
-        ) from error
 
 
 def _given(reason: str) -> Reason:

@@ -31,6 +31,7 @@ from flask_sessionkit import SessionKit, client_backend, login_user, sealing, st
 from flask_sessionkit.contents import Contents
 from flask_sessionkit.devices import proof
 from flask_sessionkit.devices.texts import DEFAULTS
+from flask_sessionkit.interface import interface_of
 from flask_sessionkit.reasons import Reason
 from flask_sessionkit.store_urls import Site, make_store
 from flask_sessionkit.stores.base import Capability, Store
@@ -312,9 +313,9 @@ def commands(text: str) -> list[str]:
 COMMANDS = sorted({command for path in [*MARKDOWN, *PAGES] for command in commands(path.read_text("utf-8"))})
 
 
-def an_app(store: Store | str, clock: FrozenClock | None = None) -> Flask:
+def an_app(store: Store | str, clock: FrozenClock | None = None, **config: Any) -> Flask:
     app = Flask("shop")
-    app.config.update(TESTING=True, SECRET_KEY="test", SESSIONKIT_STORE=store)
+    app.config.update(TESTING=True, SECRET_KEY="test", SESSIONKIT_STORE=store, **config)
     SessionKit(app, clock=clock)
 
     @app.post("/login/<name>")
@@ -329,6 +330,21 @@ class Unwalked(MemoryStore):
     """Cannot be walked, as Memcached cannot."""
 
     scan = None  # type: ignore[assignment]  # as good as absent, for a protocol
+
+
+def a_moving_app() -> Flask:
+    """An application with four sessions in its old store, one of which was asked for, and one that has ended."""
+    clock, old, new = FrozenClock(), MemoryStore(), MemoryStore()
+    before = an_app(old, clock)
+    before.test_client().post("/login/ann")
+    clock.tick(3600)
+    for name in ("bob", "cid", "dee", "eve"):
+        before.test_client().post(f"/login/{name}")
+    app = an_app(new, clock, SESSIONKIT_TAKE_OVER=old)
+    store = interface_of(app).store
+    assert store is not None
+    store.load([record.key for record in old.scan()][1], now=clock.now())
+    return app
 
 
 def a_busy_app() -> Flask:
@@ -438,6 +454,7 @@ def test_the_page_prints_what_the_commands_print(tmp_path: Path) -> None:
         "shop_on_sqlite": an_app(sqlite),
         "broken": an_app(broken),
         "busy_shop": a_busy_app(),
+        "moving_shop": a_moving_app(),
         "shop_on_memcached": an_app(Unwalked()),
         "shop_in_cookies": a_deployed_app(tmp_path, SESSIONKIT_REVOCATION_STORE="sqlite:///revocations.db"),
         "shop_in_cookies_alone": a_deployed_app(tmp_path, SESSIONKIT_REVOCATION_STORE=None),

@@ -99,6 +99,7 @@ FLOORS = {
     "config": 3,
     "cookie_policy": 3,
     "store_urls": 4,
+    "app_stores": 5,
     "lifecycle": 7,
     "auth": 5,
     "detour": 4,
@@ -156,6 +157,7 @@ FLOORS = {
 
 #: These know HTTP; all others are told what they need of it.
 KNOW_FLASK = {
+    "app_stores",
     "session",
     "sealed_cookie",
     "auth",
