@@ -26,6 +26,7 @@ PROJECT = Path(__file__).parents[1]
 FLOORS = {
     "discreet": -1,  # what structs of floor 0 are made of
     "beginning": 0,
+    "filing": 0,
     "record": 0,
     "tokens": 0,
     "clock": 0,

@@ -18,6 +18,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from msgspec.structs import replace
 
 from ..errors import StoreError
+from ..filing import is_key, is_owner
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import GRACE, Capability, Judgement, Mark, settled, touch_is_due
 from .files_folder import Folder
@@ -110,7 +111,7 @@ class FileStore:
     @_as_store_error
     def create(self, record: Record) -> bool:
         """Insert a record; return ``False`` if its key is taken; see ``Store.create``."""
-        if not _is_key(record.key) or not (record.owner is None or _is_owner(record.owner)):
+        if not is_key(record.key) or not (record.owner is None or is_owner(record.owner)):
             raise StoreError("A record's key or owner is not lowercase hex, so it cannot name a file. Use tokens.py's.")
         with self._locked(record.key[:2]):
             there = self._bytes(record.key)
@@ -161,10 +162,10 @@ class FileStore:
     @_as_store_error
     def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
         """Return an owner's live records, without payload, in key order; see ``Store.list_owner``."""
-        if not _is_owner(owner) or not self._inside.is_there(f"owner/{owner}"):
+        if not is_owner(owner) or not self._inside.is_there(f"owner/{owner}"):
             return []
         try:
-            names = sorted(name for name in os.listdir(f"{self._root}/owner/{owner}") if _is_key(name))
+            names = sorted(name for name in os.listdir(f"{self._root}/owner/{owner}") if is_key(name))
         except FileNotFoundError:  # a purge has just swept it away
             return []
         records = (self._read(name) for name in names if after is None or name > after)
@@ -184,7 +185,7 @@ class FileStore:
         for stripe in stripes[first:] + stripes[:first]:
             names = list(islice(self._aged(stripe, now), limit - seen))
             seen += len(names)
-            count += sum(_is_key(name) for name in self._unlink_aged(stripe, names, now))
+            count += sum(map(is_key, self._removed(stripe, names, now)))
             if seen >= limit:
                 self._purge_from = stripe
                 return Purged(count, more=True)
@@ -194,7 +195,7 @@ class FileStore:
     @_as_store_error
     def count_ended(self, *, now: float) -> int:
         """Return how many records ended more than ``GRACE`` seconds ago. Looks at every file, opens none."""
-        return sum(_is_key(name) for stripe in self._inside.folders("", _is_stripe) for name in self._aged(stripe, now))
+        return sum(is_key(name) for stripe in self._inside.folders("", _is_stripe) for name in self._aged(stripe, now))
 
     def scan(self) -> Iterator[Record]:
         """Yield every record, a file at a time; see ``Scans.scan``."""
@@ -211,14 +212,14 @@ class FileStore:
     @_as_store_error
     def _keys_in(self, stripe: str) -> list[str]:
         try:
-            return [name for name in os.listdir(f"{self._root}/{stripe}") if _is_key(name)]
+            return [name for name in os.listdir(f"{self._root}/{stripe}") if is_key(name)]
         except FileNotFoundError:  # somebody has just removed it
             return []
 
     # Records
 
     def _may_hold(self, key: str) -> bool:
-        return _is_key(key) and self._inside.is_there(key[:2])
+        return is_key(key) and self._inside.is_there(key[:2])
 
     def _read(self, key: str) -> Record | None:
         data = self._bytes(key)
@@ -259,37 +260,27 @@ class FileStore:
                 if _is_aged(entry.path, now):
                     yield entry.name
 
-    def _unlink_aged(self, folder: str, names: list[str], now: float) -> Iterator[str]:
-        """Remove files of one stripe unless they were written anew since they were looked at."""
-        if names:
-            with self._locked(names[0][:2]):
-                for name in names:
-                    path = f"{self._root}/{folder}/{name}"
-                    if _is_aged(path, now):
-                        os.unlink(path)
-                        yield name
+    def _removed(self, folder: str, names: list[str], now: float) -> list[str]:
+        """Remove files of one stripe, and return those that were not written anew since they were looked at."""
+        if not names:
+            return []
+        with self._locked(names[0][:2]):
+            aged = [name for name in names if _is_aged(f"{self._root}/{folder}/{name}", now)]
+            for name in aged:
+                os.unlink(f"{self._root}/{folder}/{name}")
+        return aged
 
     def _sweep_index(self, now: float) -> None:
-        for owner in self._inside.folders("owner", _is_owner):
+        for owner in self._inside.folders("owner", is_owner):
             for name in list(self._aged(f"owner/{owner}", now)):
-                list(self._unlink_aged(f"owner/{owner}", [name], now))
+                self._removed(f"owner/{owner}", [name], now)
             # Refused while something is left in it. Who is about to put something there makes it again.
             with suppress(OSError):
                 os.rmdir(f"{self._root}/owner/{owner}")
 
 
-_KEY: Final = re.compile("[0-9a-f]{64}")
-_OWNER: Final = re.compile("[0-9a-f]{32}")
 _STRIPE: Final = re.compile("[0-9a-f]{2}")
 _LEFT_OVER: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{8}\.tmp")
-
-
-def _is_key(name: str) -> bool:
-    return _KEY.fullmatch(name) is not None
-
-
-def _is_owner(name: str) -> bool:
-    return _OWNER.fullmatch(name) is not None
 
 
 def _is_stripe(name: str) -> bool:
@@ -322,7 +313,7 @@ def _is_to_touch(record: Record, now: float, touch_every: float) -> bool:
 def _is_aged(path: str, now: float) -> bool:
     """Return whether a file is one of ours whose time is over; follows no link."""
     name = path[path.rindex("/") + 1 :]
-    kept_for = GRACE if _is_key(name) else _LEFT_OVER_AFTER if _is_left_over(name) else None
+    kept_for = GRACE if is_key(name) else _LEFT_OVER_AFTER if _is_left_over(name) else None
     if kept_for is None:
         return False
     try:

@@ -14,6 +14,7 @@ from typing import Final, Self
 from msgspec.structs import replace as changed
 
 from ..errors import ConfigError, StoreError
+from ..filing import is_key, is_owner
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import GRACE, Capability, Judgement, judged_clock, settled, touch_is_due
 from .memcached_addresses import address_of, servers_of, usable
@@ -32,8 +33,6 @@ _ATTEMPTS: Final = 32
 #: Records that are read at once for a list; they come with their payloads.
 _PAGE: Final = 50
 
-_KEY: Final = re.compile("[0-9a-f]{64}")
-_OWNER: Final = re.compile("[0-9a-f]{32}")
 #: A key has at most 250 bytes (protocol.txt, "Keys"); the longest of ours is the prefix, ``owner:`` and 64 characters.
 _PREFIX: Final = re.compile(f"[\x21-\x7e]{{0,{250 - 64 - 6}}}")
 
@@ -128,7 +127,7 @@ class MemcachedStore:
 
     def create(self, record: Record) -> bool:
         """Insert a record; return ``False`` if its key is taken; see ``Store.create``."""
-        if not _is_key(record.key):
+        if not is_key(record.key):
             raise StoreError("A record's key is not 64 characters of lowercase hex. Use one of tokens.py's.")
         self._index(record, record.seen_at)
         lasts = time_to_live(record.expires_at, record.seen_at)
@@ -175,11 +174,11 @@ class MemcachedStore:
 
         One whose answer was lost and that was sent again may say ``False``, since nothing tells whose work it was.
         """
-        return _is_key(key) and self._node(key).delete(self._prefix + key)
+        return is_key(key) and self._node(key).delete(self._prefix + key)
 
     def list_owner(self, owner: str, *, now: float, limit: int = 100, after: str | None = None) -> list[Record]:
         """Return an owner's live records, without payload, in key order; see ``Store.list_owner``."""
-        if not _is_owner(owner):
+        if not is_owner(owner):
             return []
         name = self._owner_name(owner)
         entries = unpack_entries(self._node(owner).get_many([name]).get(name))
@@ -219,7 +218,7 @@ class MemcachedStore:
         return self._servers.node(key)
 
     def _read(self, key: str) -> _VersionAsRead | None:
-        if not _is_key(key):
+        if not is_key(key):
             return None
         value, cas = self._node(key).gets(self._prefix + key)
         record = None if value is None else unpack(key, value)
@@ -251,7 +250,7 @@ class MemcachedStore:
         """Note whose a record is, before it is written. What hinders only this hinders no login."""
         if record.owner is None:
             return
-        if not _is_owner(record.owner):
+        if not is_owner(record.owner):
             raise StoreError("A record's owner is not 32 characters of lowercase hex. Use one of sealing.py's.")
         node, name = self._node(record.owner), self._owner_name(record.owner)
         try:
@@ -320,12 +319,3 @@ def _remembered(version: Version | None, key: str) -> _VersionAsRead | None:
     if not isinstance(version, _VersionAsRead) or not version.is_fresh:
         return None
     return version if version.record.key == key else None
-
-
-def _is_key(key: str) -> bool:
-    """Return whether a text is a key of ours. Anything else could be a command of its own on Memcached's wire."""
-    return _KEY.fullmatch(key) is not None
-
-
-def _is_owner(owner: str) -> bool:
-    return _OWNER.fullmatch(owner) is not None

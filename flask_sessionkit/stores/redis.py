@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from ..errors import StoreError
+from ..filing import is_key, is_owner
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import Capability, Judgement, Mark, judged_clock
 from .redis_clients import server_of
@@ -173,7 +174,7 @@ class RedisStore:
     def _page(self, primary: Any, cursor: int) -> tuple[int, list[Record]]:
         after, names = self._server.scan(primary, cursor, match=_literally(self._prefix) + "?" * 64, count=_PAGE)
         ours = (name.decode("utf-8", "replace").removeprefix(self._prefix) for name in names)
-        keys = [key for key in ours if _is_key(key)]
+        keys = [key for key in ours if is_key(key)]
         found = zip(keys, self._all_of(("GET", self._key(key)) for key in keys), strict=True)
         return after, [record for key, packed in found if packed and (record := unpack(key, packed))]
 
@@ -190,7 +191,7 @@ class RedisStore:
             return self._server.call("EVAL", script.text, len(keys), *keys, *args)
 
     def _write(self, record: Record, mode: bytes, expected: Version, *, now: float) -> list[bytes]:
-        if not _is_key(record.key) or not (record.owner is None or _is_owner(record.owner)):
+        if not is_key(record.key) or not (record.owner is None or is_owner(record.owner)):
             raise StoreError("A record's key or owner is not lowercase hex, so it cannot be filed. Use tokens.py's.")
         keys = [self._key(record.key)]
         args = [mode, pack(record), expected, struct.pack(">d", now)]
@@ -260,8 +261,6 @@ class RedisStore:
 _USUAL: Final = 256
 #: Names that a walk asks for at once, of which those of sessions are read.
 _PAGE: Final = 200
-_is_key: Final = re.compile("[0-9a-f]{64}").fullmatch
-_is_owner: Final = re.compile("[0-9a-f]{32}").fullmatch
 
 
 def _literally(text: str) -> str:
