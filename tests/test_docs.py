@@ -670,6 +670,20 @@ def test_a_line_has_one_sentence(name: str) -> None:
     assert [line for line in text.splitlines() if re.search(r"[.!?] [A-Z]", re.sub(r"^\d+\. ", "", line))] == []
 
 
+def test_the_glossary_has_each_name_of_the_conventions() -> None:
+    [names] = re.findall(r"^- One word, one meaning: (.*)$", (ROOT / "CONVENTIONS.md").read_text("utf-8"), re.M)
+    explained = set(re.findall(r"^   ([a-z ]+)$", page("glossary"), re.M))
+
+    assert set(re.findall(r"\*\*(\w+)\*\*", names)) <= explained
+
+
+def test_each_term_is_linked_from_a_page() -> None:
+    pages = "\n".join(path.read_text("utf-8") for path in PAGES)
+    linked = {term.lower() for term in re.findall(r":term:`(?:[^`<]*<)?([^`<>]+)>?`", pages)}
+
+    assert set(re.findall(r"^   ([a-z ]+)$", page("glossary"), re.M)) - linked == set()
+
+
 # The page of devices.
 
 
