@@ -26,12 +26,12 @@ from .identity import as_user_id
 from .interface import SessionKitInterface, interface_of
 from .predecessors import PredecessorOf
 from .reasons import Reason
-from .responses import RETRY_AFTER
 from .roster import Roster, SessionInfo
 from .sealed_cookie import sealed_cookies
 from .secret_keys import fit_secrets
 from .store_urls import Site, redacted
 from .stores.base import Capability, Store
+from .unavailable import RETRY_AFTER
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue

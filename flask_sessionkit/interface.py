@@ -15,6 +15,7 @@ from flask.sessions import SessionMixin
 
 from .auth import PASSIVE
 from .backends import Backend
+from .caching import has_header, vary_by
 from .census import Census, census, samples_of_records, samples_of_standings
 from .circumstances import Circumstances, Rules, limits_of
 from .client_backend import ClientBackend
@@ -27,7 +28,6 @@ from .errors import ConfigError, SessionKitError, StoreError
 from .lifecycle import Farewell, Visit
 from .predecessors import PredecessorOf, Ticket, tickets_in
 from .reasons import Reason
-from .responses import RETRY_AFTER, become_unavailable, has_header, vary_by, watch
 from .revocations import Revocations
 from .roster import Roster
 from .sealing import KeyRing
@@ -37,7 +37,9 @@ from .server_roster import ServerRoster
 from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
+from .streaming import watch
 from .transport import Cookie, Header, Transport
+from .unavailable import RETRY_AFTER, become_unavailable
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response

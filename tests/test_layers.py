@@ -104,7 +104,9 @@ FLOORS = {
     "lifecycle": 7,
     "auth": 5,
     "detour": 4,
-    "responses": 5,
+    "caching": 5,
+    "unavailable": 5,
+    "streaming": 5,
     "roster": 2,
     "server_roster": 4,
     "census": 4,
@@ -165,7 +167,9 @@ KNOW_FLASK = {
     "detour",
     "cookie_policy",
     "interface",
-    "responses",
+    "caching",
+    "streaming",
+    "unavailable",
     "checkup",
     "cli",
     "extension",
@@ -174,7 +178,7 @@ KNOW_FLASK = {
 KNOW_FLASK |= {"devices.listing", "devices.views"}
 KNOW_FLASK |= {"compat.flask_session.commands", "compat.flask_session.extension"}
 KNOW_FLASK |= {"compat.flask_session.interface"}
-KNOW_WERKZEUG = {"transport", "detour", "responses", "checkup", "extension", "devices.views"}
+KNOW_WERKZEUG = {"transport", "detour", "unavailable", "checkup", "extension", "devices.views"}
 
 #: A store in several files.
 SQL = {name for name in FLOORS if name.startswith("stores.sql")}
