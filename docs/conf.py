@@ -24,6 +24,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"Flask-SessionKit {release}"
 html_copy_source = False
+pygments_dark_style = "github-dark"
 html_logo = html_favicon = "pictures/diagrams/mark.svg"
 html_static_path = ["static"]
 html_css_files = ["pages.css"]

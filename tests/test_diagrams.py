@@ -10,6 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from flask_sessionkit.backends import TOMBSTONE_KEPT
+from flask_sessionkit.config import read_settings
+from flask_sessionkit.reasons import Reason
+from flask_sessionkit.rotation import ALIAS_LASTS
+
 # It reads the same under every Python.
 pytestmark = pytest.mark.thorough
 
@@ -43,3 +48,29 @@ def test_a_diagram_keeps_its_words_as_text_and_tells_itself(path: Path) -> None:
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.stem)
 def test_a_diagram_loads_nothing(path: Path) -> None:
     assert re.findall(r"(?:href|src|url\()", path.read_text("utf-8")) == []
+
+
+def words(name: str) -> str:
+    drawing = ElementTree.parse(DOCS / "pictures" / "diagrams" / f"{name}.svg").getroot()  # noqa: S314  # our own picture
+    return "\n".join(text.text or "" for text in drawing.iter(f"{SVG}text"))
+
+
+def test_the_drawing_of_ends_has_every_reason() -> None:
+    assert set(Reason) <= set(words("ends").splitlines())
+    assert TOMBSTONE_KEPT == 60
+    assert "stays for a minute" in words("ends")
+
+
+def test_the_drawing_of_timeouts_has_the_defaults() -> None:
+    settings, _ = read_settings({}, app_name="shop")
+    limits = settings.timeouts
+
+    assert (limits.idle, limits.absolute, limits.remember) == (30 * 60, 12 * 3600, 30 * 86_400)
+    assert (limits.fresh, limits.touch_interval) == (15 * 60, 60)
+    for limit in ("30 min after the last request", "12 h: ends", "30 days", "15 min:", "60 s"):
+        assert limit in words("timeouts")
+
+
+def test_the_drawing_of_rotation_has_the_half_minute() -> None:
+    assert ALIAS_LASTS == 30
+    assert words("rotation").count("leads on for 30 s") == 2
