@@ -13,7 +13,7 @@ from flask_sessionkit.tokens import Token
 # Behind all else, so that the wheel itself is tested.
 sys.path.append(str(Path(__file__).parent.parent))
 
-pytest_plugins = ["servers.fixtures"]
+pytest_plugins = ["servers.fixtures", "flow_fixtures"]
 
 #: What the sites of tests are sealed with.
 SECRETS = ("a secret of the flow tests", "the old secret of", "the new secret of")

@@ -13,12 +13,6 @@ from flow_stores import KINDS, open_store, prepare
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
-
-@pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
 #: All but Memcached, whose list may have gaps; what the page says then has tests of its own.
 LISTING = [kind for kind in KINDS if "memcached" not in getattr(kind, "values", ())]
 

@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 from flow_stores import open_store, prepare
 
-from flask_sessionkit.testing import FrozenClock
-
 #: The kinds of ``flow_stores`` that stand for the others, and the browser. A view of another extension sees no more.
 PLACES = ["memory", "files", "sqlite", pytest.param("redis", marks=pytest.mark.redis), "cookie"]
-
-
-@pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
 
 
 @pytest.fixture(params=PLACES)

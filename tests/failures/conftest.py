@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from flow_fixtures import each_of
 from flow_site import Site, login, look
-from flow_stores import SERVED_KINDS, open_store, prepare
+from flow_stores import SERVED_KINDS, prepare
 from servers import Proxy
-
-from flask_sessionkit.testing import FrozenClock, PausingStore
 
 #: Seconds: the default of SESSIONKIT_STORE_TIMEOUT.
 TIMEOUT = 0.5
@@ -23,9 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.thorough)
 
 
-@pytest.fixture(params=SERVED_KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+kind = each_of(SERVED_KINDS)
 
 
 @pytest.fixture
@@ -34,13 +32,13 @@ def folder(kind: str, tmp_path: Path, wire: Proxy, request: pytest.FixtureReques
 
 
 @pytest.fixture
-def store(kind: str, folder: Path) -> PausingStore:
-    return PausingStore(open_store(kind, folder, timeout=TIMEOUT))
+def patience() -> float:
+    return TIMEOUT
 
 
 @pytest.fixture
-def site(store: PausingStore) -> Site:
+def site(make_site: Callable[..., Site]) -> Site:
     """A site that was in use: its store has connections, its table and its scripts."""
-    site = Site(store, FrozenClock())
+    site = make_site()
     site.ask(site.token(login("warm")), look)
     return site

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from flow_fixtures import each_of
 from flow_site import NOBODY, Seen, Site, both, login, pausing, put
-from flow_stores import KINDS, PATIENCE, open_store, prepare
+from flow_stores import KINDS, PATIENCE, prepare
 from msgspec.structs import fields, replace
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -119,9 +120,7 @@ class InMemcached:
         self.client.close()
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+kind = each_of(KINDS)
 
 
 @pytest.fixture
@@ -130,8 +129,8 @@ def folder(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def store(kind: str, folder: Path) -> PausingStore:
-    return PausingStore(open_store(kind, folder))
+def patience() -> float:
+    return PATIENCE
 
 
 @pytest.fixture

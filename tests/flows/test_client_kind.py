@@ -46,16 +46,8 @@ def store() -> PausingStore:
 
 
 @pytest.fixture
-def make_site(store: PausingStore, clock: FrozenClock) -> Callable[..., Site]:
-    def make(**config: Any) -> Site:
-        return Site(config.pop("store", store), config.pop("clock", clock), in_cookies=True, **config)
-
-    return make
-
-
-@pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+def site_settings() -> dict[str, Any]:
+    return {"in_cookies": True}
 
 
 @pytest.fixture

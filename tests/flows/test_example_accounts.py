@@ -23,11 +23,6 @@ NEW = "another kettle"
 
 
 @pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
-@pytest.fixture
 def app(clock: FrozenClock, tmp_path: Path) -> Flask:
     return shop(clock, tmp_path)
 

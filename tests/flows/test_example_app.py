@@ -21,11 +21,6 @@ from flask_sessionkit.testing import FrozenClock, PausingStore
 MINUTES = 60
 
 
-@pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
 @pytest.fixture(params=["memory:", "file:", "sqlite:///sessions.db", "cookie:"])
 def app(request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path) -> Flask:
     known = {"SESSIONKIT_REVOCATION_STORE": "memory:"} if request.param == "cookie:" else {}

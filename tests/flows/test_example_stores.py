@@ -26,11 +26,6 @@ ON_SERVER = [
 
 
 @pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
-@pytest.fixture
 def more() -> dict[str, object]:
     """Settings beside the store."""
     return {}

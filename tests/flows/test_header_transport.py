@@ -10,6 +10,7 @@ from wsgiref.validate import validator
 import pytest
 from flask import Response, abort, request, session
 from flask_wtf.csrf import CSRFProtect
+from flow_fixtures import each_of
 from flow_site import (
     NOBODY,
     Answer,
@@ -32,11 +33,11 @@ from flow_site import (
     still,
     wipe,
 )
-from flow_stores import EMBEDDED, open_store, prepare
+from flow_stores import EMBEDDED, open_store
 from werkzeug.test import Client
 
 from flask_sessionkit import login_required, logout_view
-from flask_sessionkit.testing import FrozenClock, PausingStore
+from flask_sessionkit.testing import PausingStore
 
 MakeSite = Callable[..., Site]
 
@@ -44,15 +45,8 @@ NAME = "X-Session-Token"
 SEALED = "sealed"
 
 
-@pytest.fixture(params=[*EMBEDDED, pytest.param("redis", marks=pytest.mark.redis), SEALED])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Where sessions lie; ``sealed``: with the client, and the store knows which of them count."""
-    return str(request.param)
-
-
-@pytest.fixture
-def folder(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    return prepare(kind, tmp_path, request)
+#: ``sealed``: sessions lie with the client, and the store knows which of them count.
+kind = each_of([*EMBEDDED, pytest.param("redis", marks=pytest.mark.redis), SEALED])
 
 
 @pytest.fixture
@@ -61,13 +55,9 @@ def store(kind: str, folder: Path) -> PausingStore:
 
 
 @pytest.fixture
-def make_site(kind: str, store: PausingStore, clock: FrozenClock) -> MakeSite:
-    """Make a site whose tokens travel in headers, with settings of the test's own."""
-
-    def make(**config: Any) -> Site:
-        return Site(store, clock, **{"in_cookies": kind == SEALED, "by_header": True, **config})
-
-    return make
+def site_settings(kind: str) -> dict[str, Any]:
+    """Tokens travel in headers."""
+    return {"in_cookies": kind == SEALED, "by_header": True}
 
 
 @pytest.fixture

@@ -108,11 +108,6 @@ HERE = [
 
 
 @pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
-@pytest.fixture
 def app(clock: FrozenClock) -> Flask:
     app = Flask("flows")
     app.config.update(SECRET_KEY="x", TESTING=True, SESSIONKIT_LOGIN_VIEW="login")

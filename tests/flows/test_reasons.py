@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import session
+from flow_fixtures import each_of
 from flow_site import Site, both, login, look
 from flow_stores import KINDS_AND_CLUSTER
 
@@ -17,9 +18,7 @@ def ended_because() -> Any:
     return session.ended_because  # type: ignore[attr-defined]  # ours
 
 
-@pytest.fixture(params=KINDS_AND_CLUSTER)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+kind = each_of(KINDS_AND_CLUSTER)
 
 
 @pytest.fixture(params=[False, True], ids=["server", "client"])

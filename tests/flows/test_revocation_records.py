@@ -21,18 +21,13 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def make_site(clock: FrozenClock) -> Callable[..., Site]:
-    store = PausingStore(MemoryStore())
-
-    def make(**config: Any) -> Site:
-        return Site(store, config.pop("clock", clock), in_cookies=True, **config)
-
-    return make
+def store() -> PausingStore:
+    return PausingStore(MemoryStore())
 
 
 @pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+def site_settings() -> dict[str, Any]:
+    return {"in_cookies": True}
 
 
 def known(site: Site) -> Standing:

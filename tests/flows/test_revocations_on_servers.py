@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flow_fixtures import each_of
 from flow_site import NOBODY, Seen, Site, both, login, logout, look, put, renew, still
 from flow_stores import keys_in, note_server, open_store, prepare
 from servers import PostgreSQLServer, Proxy, RedisServer
@@ -21,14 +22,12 @@ from flask_sessionkit.testing.processes import in_processes
 ROUNDS = 200
 
 
-@pytest.fixture(
-    params=[
+kind = each_of(
+    [
         pytest.param("redis", marks=[pytest.mark.redis, pytest.mark.thorough]),
         pytest.param("postgresql", marks=[pytest.mark.postgresql, pytest.mark.thorough]),
     ]
 )
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture

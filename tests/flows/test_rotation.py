@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import session
+from flow_fixtures import each_of
 from flow_site import (
     NOBODY,
     Answer,
@@ -45,9 +46,7 @@ HOUR = 3600
 MakeSite = Callable[..., Site]
 
 
-@pytest.fixture(params=KINDS_AND_CLUSTER)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+kind = each_of(KINDS_AND_CLUSTER)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from flow_fixtures import each_of
 from flow_site import NOBODY, Seen, Site, View, append, both, login, logout, look, put, still
 from flow_stores import SERVED_KINDS, open_store, prepare
 from servers import Proxy, RedisCluster
@@ -18,10 +19,7 @@ from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.testing import FrozenClock, round_trips
 from flask_sessionkit.tokens import new_token
 
-
-@pytest.fixture(params=SERVED_KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+kind = each_of(SERVED_KINDS)
 
 
 @pytest.fixture

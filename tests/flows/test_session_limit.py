@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import session
+from flow_fixtures import each_of
 from flow_site import NOBODY, Seen, Site, both, identify, login, logout, look, pausing, put
 from flow_stores import KINDS_AND_CLUSTER
 
@@ -24,9 +25,7 @@ def ended_because() -> Any:
     return session.ended_because  # type: ignore[attr-defined]  # ours
 
 
-@pytest.fixture(params=KINDS_AND_CLUSTER)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+kind = each_of(KINDS_AND_CLUSTER)
 
 
 @pytest.fixture(params=[False, True], ids=["server", "client"])

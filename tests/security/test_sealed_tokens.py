@@ -31,27 +31,14 @@ SECRET, OLD = "a secret of the flow tests", "an older secret of the flow tests"
 
 
 @pytest.fixture
-def clock() -> FrozenClock:
-    return FrozenClock()
-
-
-@pytest.fixture
 def store() -> PausingStore:
     """Knows which sessions of users count."""
     return PausingStore(MemoryStore())
 
 
 @pytest.fixture
-def make_site(store: PausingStore, clock: FrozenClock) -> Callable[..., Site]:
-    def make(**config: Any) -> Site:
-        return Site(store, clock, in_cookies=True, **config)
-
-    return make
-
-
-@pytest.fixture
-def site(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+def site_settings() -> dict[str, Any]:
+    return {"in_cookies": True}
 
 
 @pytest.fixture
