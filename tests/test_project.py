@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,3 +107,13 @@ def test_the_lock_holds_bytes_and_names_no_host() -> None:
 
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in LOCK
+
+
+# The tests.
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Their folders are no packages, so pytest would take one for the other, and run neither."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert [name for name, count in names.items() if count > 1] == []
