@@ -14,7 +14,7 @@ from .contents import Contents, Kind
 from .draft import Kept
 from .errors import SessionKitError, SessionTooLarge, StoreError
 from .policy import Times
-from .predecessors import Predecessor
+from .predecessors import Ticket
 from .reasons import Reason
 from .record import Outcome
 from .roster import Roster
@@ -35,7 +35,7 @@ class Admitted(Struct, frozen=True):
     :param is_lost: nobody has the new one, so the old one is renewed again.
     :param dead: why the session that a token named ended, a moment ago.
     :param unreadable: a record that no secret of ours opens: no session, but it can be ended.
-    :param predecessor: where the session was kept before, if the client came with a token of that time.
+    :param ticket: the client's token of the time when the session was kept in another way, if it came with that.
     :param is_new: it was taken over from there just now, and the client has no token of it yet.
     """
 
@@ -44,7 +44,7 @@ class Admitted(Struct, frozen=True):
     is_lost: bool = False
     dead: Reason | None = None
     unreadable: Found | None = None
-    predecessor: Predecessor | None = None
+    ticket: Ticket | None = None
     is_new: bool = False
 
 

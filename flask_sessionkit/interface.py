@@ -272,8 +272,8 @@ class SessionKitInterface(CookiePolicy):
                 response.headers.setdefault("Retry-After", str(RETRY_AFTER))  # the application's own page
             return
         self._tell_client(app, session, visit.transport, farewell, response)
-        if visit.predecessor is not None and (farewell.token is not None or farewell.forget):
-            self._forget_former(app, visit.predecessor.cookie, response)
+        if visit.ticket is not None and farewell.replaces:
+            self._forget_former(app, visit.ticket.predecessor.cookie, response)
 
     def _forget_former(self, app: Flask, cookie: Cookie, response: Response) -> None:
         """Delete the cookie of a session that was taken over, unless ours takes its place."""

@@ -21,7 +21,7 @@ from .contents import Contents
 from .discreet import DiscreetStruct
 from .draft import Draft, Kept
 from .errors import SessionConflict, SessionKitError, SessionTooLarge, StoreError, UnsupportedType
-from .predecessors import Predecessor, Ticket
+from .predecessors import Ticket
 from .reasons import Reason
 from .record import Outcome
 from .renewals import Renewal
@@ -61,6 +61,11 @@ class Farewell(DiscreetStruct, frozen=True):
     is_permanent: bool = False
     lasts: float = 0.0
 
+    @property
+    def replaces(self) -> bool:
+        """Whether the client is to drop what it came with, if that is something else."""
+        return self.token is not None or self.forget
+
     def __repr__(self) -> str:
         return "<Farewell>"  # reporters of errors show the variables of a frame, and this holds a token
 
@@ -94,8 +99,8 @@ class Visit:
     _parting: Farewell | None = None
     _is_admitted = False
     _is_emptied = False
-    #: Where the session was kept before, if the client came with a token of that time.
-    predecessor: Predecessor | None = None
+    #: The client's token of the time when the session was kept in another way, if it came with that.
+    ticket: Ticket | None = None
     #: The first failure of the store. It is not asked again in this request.
     failure: StoreError | None = None
 
@@ -171,7 +176,7 @@ class Visit:
         self._is_admitted = True
         self._found, self._dead, self._unreadable = admitted.found, admitted.dead, admitted.unreadable
         self._alias, self._is_lost = admitted.alias, admitted.is_lost
-        self.predecessor = admitted.predecessor
+        self.ticket = admitted.ticket
         if self._found is None:
             return Kept(ended_because=self._dead)
         self._sent = None if admitted.is_new else self._found.token
@@ -187,7 +192,7 @@ class Visit:
         if not tickets or not isinstance(self._backend, TakesOver):
             return admitted
         taking_over = TakingOver(
-            self._backend, self._writes, self._circumstances, self._admission, tickets, now=self._judged_at
+            self._backend, self._clock, self._writes, self._circumstances, self._admission, tickets, now=self._judged_at
         )
         return taking_over.admit()
 
@@ -205,6 +210,14 @@ class Visit:
         :raises SessionConflict: others kept coming between, or a renewal found its session ended. Nothing was saved.
         :raises StoreError: the store cannot answer.
         """
+        farewell = self._close(session, failed=failed)
+        if self.ticket is not None and self._alias is not None and farewell.replaces:
+            # Who took it over may have died before that.
+            with suppress(StoreError):
+                self.ticket.predecessor.retire(self.ticket.token, now=self._clock.now())
+        return farewell
+
+    def _close(self, session: Session, *, failed: bool) -> Farewell:
         if self.failure is not None or not self._is_admitted:
             # What stands behind the token was never learned; to begin another session would throw it away.
             return Farewell()

@@ -14,6 +14,7 @@ from . import signals, stages
 from .admission import TRIED_TOKENS, Admission, Admitted
 from .backends import Backend, Found, is_tombstone
 from .circumstances import Circumstances
+from .clock import Clock
 from .contents import Contents
 from .draft import Draft, Login
 from .errors import SessionTooLarge, StoreError, UnsupportedType
@@ -26,6 +27,10 @@ from .values import Values
 from .writes import Writes
 
 _log = logging.getLogger("flask_sessionkit")
+
+#: Seconds. Whoever begins a take-over carries out its last step in that time, or never. Somebody else who did so before
+#: it is over would let the first one think that the old session had ended.
+_LAST_STEP = 5.0
 
 
 @runtime_checkable
@@ -62,6 +67,7 @@ class TakingOver:
     def __init__(
         self,
         backend: TakesOver,
+        clock: Clock,
         writes: Writes,
         circumstances: Circumstances,
         admission: Admission,
@@ -70,6 +76,7 @@ class TakingOver:
         now: float,
     ) -> None:
         self._backend = backend
+        self._clock = clock
         self._writes = writes
         self._circumstances = circumstances
         self._admission = admission
@@ -119,14 +126,12 @@ class TakingOver:
         if not is_alias(known):
             return None
         admitted = self._admission.follow(known)
-        if admitted.found is None:
-            return None
-        if admitted.is_lost:
-            # The take-over was cut off, perhaps before its last step. Not earlier: who is about to retire it would find
-            # it gone, and take that for a logout. Nobody gets there past what is remembered.
+        if admitted.found is None or self._now - _begun_at(known) >= _LAST_STEP:
+            # Who began it may have died before the last step. Here nobody gets past what is remembered; servers of
+            # before know nothing of that.
             with suppress(StoreError):
                 ticket.predecessor.retire(ticket.token, now=self._now)
-        return replace(admitted, predecessor=ticket.predecessor)
+        return None if admitted.found is None else replace(admitted, ticket=ticket)
 
     def _begun_again(self, begun: _Begun, known: Found) -> _Begun | None:
         """Return another session from the same token, of which other visitors may have the same.
@@ -142,7 +147,7 @@ class TakingOver:
         return replace(begun, is_first=False)
 
     def _taken_over(self, begun: _Begun) -> Admitted:
-        ticket, predecessor = begun.ticket, begun.ticket.predecessor
+        ticket = begun.ticket
         try:
             new = self._writes.create(begun.contents, seen_at=begun.seen_at)
         except SessionTooLarge as error:
@@ -150,7 +155,8 @@ class TakingOver:
             return Admitted()
         if begun.is_first:
             if self._backend.lead_former(ticket.name, new, until=begun.until, now=self._now):
-                if not predecessor.retire(ticket.token, now=self._now):
+                is_there = ticket.predecessor.retire(ticket.token, now=self._now)
+                if not is_there and self._clock.now() - self._now < _LAST_STEP:
                     # A server that knows only the old session logged its user out between the load and now.
                     self._backend.end(new, Reason.LOGOUT, now=self._now)
                     return Admitted()
@@ -159,7 +165,7 @@ class TakingOver:
                 known = self._backend.load_former(ticket.name, now=self._now)
                 return (known and self._followed(ticket, known)) or Admitted()
         self._circumstances.tell(signals.session_created, user_id=begun.contents.user)
-        return Admitted(new, predecessor=predecessor, is_new=True)
+        return Admitted(new, ticket=ticket, is_new=True)
 
     def _begun(self, ticket: Ticket) -> _Begun | None:
         """Return what would become of a session that was kept in another way, if it lives."""
@@ -206,6 +212,11 @@ class TakingOver:
         if not self._admission.agrees_with_stamp(contents):
             return None
         return stages.revised(self._circumstances, contents, contents.data)
+
+
+def _begun_at(known: Found) -> float:
+    """Return when a session was taken over, in Unix seconds."""
+    return known.contents.token_made_at if known.contents else 0.0
 
 
 class _Begun(Struct, frozen=True):

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from flow_site import NOBODY, Answer, Seen, Site, View, append, login, logout, look, pausing, put
+from flow_site import NOBODY, Answer, Seen, Site, View, append, end_by_identity, login, logout, look, pausing, put, wipe
 from former_cookies import signed_by_flask, with_login
 
 from flask_sessionkit import StoreError
@@ -245,9 +245,56 @@ def test_who_finds_a_take_over_that_was_cut_off_finishes_it(drawn: Site, drawer:
     assert drawer.kept != {}
 
     assert drawn.ask(OLD, look).value.user == "ann"
-    drawn.clock.tick(seconds=31)
+    assert drawer.kept != {}  # the one that took it over might yet be at it
+    drawn.clock.tick(seconds=6)
     assert drawn.ask(OLD, look).value.user == "ann"
     assert drawer.kept == {}
+
+
+@pytest.mark.parametrize("end", [logout, login("bob"), end_by_identity, wipe])
+def test_who_ends_what_was_taken_over_without_its_last_step_removes_it_there_too(
+    drawn: Site, drawer: Drawer, end: View
+) -> None:
+    """Servers of before would go on serving it."""
+
+    def die() -> None:
+        raise Crash
+
+    drawer.before["retire"] = die
+    with pytest.raises(Crash):
+        drawn.ask(OLD, look)
+
+    drawn.ask(OLD, end)
+
+    assert drawer.kept == {}
+
+
+def test_who_comes_after_the_end_of_what_was_taken_over_without_its_last_step_removes_it_there_too(
+    drawn: Site, drawer: Drawer
+) -> None:
+    def die() -> None:
+        raise Crash
+
+    drawer.before["retire"] = die
+    with pytest.raises(Crash):
+        drawn.ask(OLD, look)
+    drawn.outside(drawn.kit.revoke_user, "ann")
+
+    assert drawn.dead(OLD)
+    assert drawer.kept == {}
+
+
+def test_who_is_very_late_with_the_last_step_does_not_take_it_for_a_logout(drawn: Site, drawer: Drawer) -> None:
+    def another() -> None:
+        drawn.clock.tick(seconds=10)
+        assert drawn.ask(OLD, look).value.user == "ann"
+
+    drawer.before["retire"] = another
+
+    answer = drawn.ask(OLD, look)
+
+    assert answer.value.user == "ann"
+    assert drawn.seen(answer.token).user == "ann"
 
 
 @pytest.mark.parametrize("step", ["load", "retire"])
