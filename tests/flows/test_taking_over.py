@@ -483,6 +483,18 @@ def test_a_take_over_is_three_calls_and_the_next_request_is_what_it_always_is(si
     assert pausing(site).counts == {"load": 1}
 
 
+def test_a_cookie_that_is_brought_again_and_again_costs_a_load(site: Site, before: Any) -> None:
+    old = before(with_login("ann"))
+    site.ask(taken_over(site, old), logout)
+    site.clock.tick(hours=13)
+    site.purge()
+    site.ask(old, look)
+    pausing(site).reset()
+
+    assert site.ask(old, look).value == NOBODY
+    assert pausing(site).counts == {"load": 1}
+
+
 def test_who_has_no_cookie_costs_nothing(site: Site) -> None:
     pausing(site).reset()
 

@@ -212,6 +212,18 @@ def test_the_old_session_is_removed_once_it_was_taken_over(drawn: Site, drawer: 
     assert drawer.retired == [True]
 
 
+def test_the_old_token_is_known_as_such_for_as_long_as_the_session_lives(drawn: Site, drawer: Drawer) -> None:
+    """Also where it would have ended by itself before, as in the drawer after an hour."""
+    new = drawn.token(look, OLD)
+    for _ in range(8):
+        drawn.clock.tick(minutes=25)
+        assert drawn.seen(new).user == "ann"
+    drawn.purge()
+
+    assert drawn.seen(OLD) == NOBODY
+    assert drawn.dead(new)
+
+
 def test_who_was_overtaken_while_loading_is_led_on(drawn: Site, drawer: Drawer) -> None:
     tokens: list[str] = []
     drawer.before["load"] = lambda: tokens.append(drawn.token(look, OLD))

@@ -164,6 +164,22 @@ def test_no_cookie_of_a_session_that_was_taken_over_opens_it_or_another(
     assert site.live_records() == []
 
 
+def test_a_cookie_that_lives_longer_than_the_one_that_was_taken_over_opens_nothing_either(
+    clock: FrozenClock, store: PausingStore, known: PausingStore
+) -> None:
+    """Of a session that was made permanent in between."""
+    sealed = stamped(Site(known, clock, in_cookies=True, SESSIONKIT_REVOCATION_STORE=None))
+    site = stamped(Site(store, clock, SESSIONKIT_REVOCATION_STORE=None, SESSIONKIT_TAKE_OVER="cookie:"))
+    short = sealed.token(put(n=1))
+    lasting = sealed.token(put(_permanent=True), short)
+    site.ask(site.token(look, short), wipe)
+
+    for _ in range(29):
+        clock.tick(days=1)
+        site.purge()
+        assert site.ask(lasting, look).value == NOBODY
+
+
 def test_another_cookie_of_the_same_session_is_led_on(site: Site, sealed: Site) -> None:
     older = sealed.token(both(login("ann"), put(n=1)))
     old = sealed.token(put(n=2), older)
