@@ -1,7 +1,6 @@
 """Two requests of one session that meet at a named call, and the same with a crash in place of the last step.
 
-The numbers are those of the design, "Forced interleavings". What is asserted at the end of each is what a browser is
-served that kept every token ever handed out.
+What is asserted at the end of each is what a browser is served that kept every token ever handed out.
 """
 
 from __future__ import annotations

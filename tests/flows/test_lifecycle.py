@@ -1,4 +1,4 @@
-"""What a request does with its session, promise by promise (the design, section 3). Ids are of SECURITY.md."""
+"""What a request does with its session, promise by promise. Ids are of ``docs/requirements.rst``."""
 
 from __future__ import annotations
 

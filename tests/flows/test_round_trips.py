@@ -1,6 +1,6 @@
 """What a request costs on the wire: turns from client to server, counted by a proxy between the store and its server.
 
-DESIGN: the table of round trips. Without a conflict, a session limit, or what the user stamp asks for itself.
+What is promised is in the tests. Without a conflict, a session limit, or what the user stamp asks for itself.
 """
 
 from __future__ import annotations

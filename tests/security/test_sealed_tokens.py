@@ -1,4 +1,4 @@
-"""Sessions in cookies, seen from outside: what strangers can do with a sealed token. SECURITY.md, CR-01 to CR-15."""
+"""Sessions in cookies, seen from outside: what strangers can do with a sealed token (CR-01 to CR-15)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a seal promises: nothing is opened that was not sealed, for this very key, by a secret of the ring.
 
-Held here: SECURITY.md 2.3, 2.4, 2.9 (the known answer), 2.10, CR-01 to CR-07, CR-09, CR-13, KE-03 to KE-07, KE-09,
-ST-01, ST-12.
+Held here: the bytes of ``docs/formats.rst``, and of ``docs/requirements.rst`` CR-01 to CR-07, CR-09, CR-13, KE-03 to
+KE-07, KE-09, ST-01, ST-12.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def encrypted_by_hand(
     number: bytes = NUMBER,
     version: int = 0x01,
 ) -> bytes:
-    """SECURITY.md 2.3 and 2.4, with the store's key of 2.10 in front of what both layers vouch for."""
+    """The bytes of ``docs/formats.rst``, with the store's key in front of what both layers vouch for."""
     kid, mac_key, sub_key = keys_by_hand(purpose, secret=secret, app_id=app_id, name=name)
     header = bytes([version]) + kid
     key = hmac.new(sub_key, b"enc" + number[:12] + b"\x01", hashlib.sha256).digest()
@@ -152,7 +152,7 @@ def test_what_is_encrypted_in_a_store_is_laid_out_as_it_is_written_down() -> Non
 @pytest.mark.requirement("CR-14")
 @pytest.mark.usefixtures("known_number")
 def test_the_known_answer_never_changes() -> None:
-    """SECURITY.md 2.9: what an earlier release sealed has to be opened by every later one."""
+    """What an earlier release sealed has to be opened by every later one."""
     ring = KeyRing([bytes(32)], app_id="demo", cookie_name=NAME)
     times = b"".join(at.to_bytes(5, "big") for at in (1700000000, 1700000060, 1700043200))
     plaintext = b"\0" + times + bytes(range(16)) + b'{"user_id":"42"}'
@@ -169,7 +169,7 @@ def test_the_known_answer_never_changes() -> None:
 def test_a_seal_adds_what_it_says() -> None:
     assert len(RING.seal(b"payload", key=KEY)) - len(b"payload") == OVERHEAD == 37
     assert len(RING.seal(b"payload", key=KEY, encrypts=True)) - len(b"payload") == OVERHEAD_ENCRYPTED == 77
-    # SECURITY.md 2.4: 109 bytes with an inner header of 32, so 546 characters for 300.
+    # 109 bytes with an inner header of 32, so 546 characters for 300.
     assert len(COOKIES.seal_cookie(bytes(32 + 300))) == 546
 
 

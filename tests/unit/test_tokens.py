@@ -168,7 +168,7 @@ def test_an_odd_character_decodes_to_nothing(odd: str) -> None:
 
 @pytest.mark.parametrize(("length", "could_be"), [(0, 0), (43, 0), (99, 0), (100, 1), (4096, 1), (4097, 0), (10**6, 0)])
 def test_only_what_fits_into_a_cookie_could_be_sealed(length: int, could_be: int) -> None:
-    """The shortest holds 77 bytes of the seal itself (SECURITY.md 2.4), so a token of a store is never one."""
+    """The shortest holds 77 bytes of the seal itself (``docs/formats.rst``), so a token of a store is never one."""
     assert is_sealed("A" * length) is bool(could_be)
 
 
