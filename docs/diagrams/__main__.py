@@ -8,6 +8,7 @@ from pathlib import Path
 import ends
 import mark
 import merging
+import moving
 import request
 import rotation
 import timeouts
@@ -18,7 +19,7 @@ PICTURES = Path(__file__).parent.parent / "pictures" / "diagrams"
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for drawing in (tokens, request, merging, timeouts, ends, rotation):
+    for drawing in (tokens, request, merging, timeouts, ends, rotation, moving):
         sheet = drawing.draw()
         _write(folder / f"{sheet.name}.svg", sheet.written())
     _write(folder / "mark.svg", mark.MARK)
