@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ from flask_sessionkit import (
 from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.server_backend import ServerBackend
 from flask_sessionkit.stores.base import GRACE, Capability, Store
-from flask_sessionkit.testing import FrozenClock, PausingStore
+from flask_sessionkit.testing import FrozenClock, PausingStore, Running, in_thread
+from flask_sessionkit.testing.interleaving import Call
 
 View = Callable[[], Any]
 
@@ -217,6 +218,19 @@ def pausing(site: Site) -> PausingStore:
 # Views. What they return is ``Answer.value``.
 
 
+@contextmanager
+def stopped(
+    site: Site, token: str | None, view: View, at: Call, *, nth: int = 1, after: bool = False, **how: Any
+) -> Iterator[Running[Answer]]:
+    """Let a request run until its nth such call, or until that is done; it goes on when the block ends."""
+    gap = (pausing(site).pause_after if after else pausing(site).pause_before)(at, nth=nth)
+    running = in_thread(site.ask, token, view, **how)
+    with gap:
+        yield running
+    with suppress(BaseException):  # result() will raise it again
+        running.result()
+
+
 def look() -> Seen:
     user, data = current_user_id(), dict(session)
     return Seen(user, data) if user or data else NOBODY
@@ -225,6 +239,10 @@ def look() -> Seen:
 def still() -> str:
     """Do not look at the session."""
     return "still"
+
+
+def ended_because() -> Any:
+    return session.ended_because  # type: ignore[attr-defined]  # ours
 
 
 def put(**values: Any) -> View:

@@ -5,8 +5,7 @@ What is asserted at the end of each is what a browser is served that kept every 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from flow_site import (
     pausing,
     put,
     renew,
+    stopped,
     wipe,
 )
 from flow_stores import keys_in
@@ -46,19 +46,6 @@ ENDS: dict[str, View] = {
     "logout_view": logout_view(lambda: None),
     "identity_key": end_by_identity,
 }
-
-
-@contextmanager
-def stopped(
-    site: Site, token: str | None, view: View, at: Call, *, nth: int = 1, after: bool = False, **how: Any
-) -> Iterator[Running[Answer]]:
-    """Let a request run until its nth such call, or until that is done; it goes on when the block ends."""
-    gap = (pausing(site).pause_after if after else pausing(site).pause_before)(at, nth=nth)
-    running = in_thread(site.ask, token, view, **how)
-    with gap:
-        yield running
-    with suppress(BaseException):  # result() will raise it again
-        running.result()
 
 
 def assert_crashed(running: Running[Answer]) -> None:

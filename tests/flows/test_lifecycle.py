@@ -17,6 +17,7 @@ from flow_site import (
     both,
     drop,
     end_by_identity,
+    ended_because,
     failing,
     identify,
     login,
@@ -55,10 +56,6 @@ def costs(site: Site, token: str | None, view: View, **how: Any) -> dict[str, in
     pausing(site).reset()
     site.ask(token, view, **how)
     return dict(pausing(site).counts)
-
-
-def ended_because() -> Any:
-    return session.ended_because
 
 
 def remembered(user: str) -> View:
@@ -1614,40 +1611,60 @@ def heard_of(site: Site, token: str | None, view: View, **how: Any) -> list[tupl
     return heard
 
 
-@pytest.mark.requirement("LG-02")
-def test_each_action_is_told_once(site: Site) -> None:
-    """LG-02."""
-    ended: Callable[[str, str | None], Any] = lambda why, user: ("session_ended", {"reason": why, "user_id": user})  # noqa: E731  # a table below
+def created(user: str | None) -> tuple[str, dict[str, Any]]:
+    return "session_created", {"user_id": user}
 
-    assert heard_of(site, None, look) == []
-    assert heard_of(site, None, put(cart=1)) == [("session_created", {"user_id": None})]
-    assert heard_of(site, None, login("ann")) == [("session_created", {"user_id": "ann"})]
-    token = site.token(put(cart=1))
+
+def regenerated(user: str) -> tuple[str, dict[str, Any]]:
+    return "session_regenerated", {"user_id": user}
+
+
+def ended(why: str, user: str) -> tuple[str, dict[str, Any]]:
+    return "session_ended", {"reason": why, "user_id": user}
+
+
+#: What was done in the request before, what is done, what is heard of it.
+TOLD: dict[str, tuple[View | None, View, list[tuple[str, dict[str, Any]]]]] = {
+    "a look at nothing": (None, look, []),
+    "a beginning": (None, put(cart=1), [created(None)]),
+    "a login of a stranger": (None, login("ann"), [created("ann")]),
+    "a look": (put(cart=1), look, []),
+    "a change": (put(cart=1), put(cart=2), []),
+    "a login": (put(cart=1), login("ann"), [regenerated("ann")]),
+    "a renewal": (login("ann"), renew, [regenerated("ann")]),
+    "a login of another": (login("ann"), login("bob"), [regenerated("bob"), ended("replaced", "ann")]),
+    "a logout": (login("ann"), logout, [ended("logout", "ann")]),
+    "a logout by a view": (login("ann"), logout_view(still), [ended("logout", "ann")]),
+    "an identity key": (both(identify("ann"), put(cart=1)), end_by_identity, [ended("logout", "ann")]),
+    "a clear": (both(login("ann"), put(cart=1)), wipe, [ended("logout", "ann")]),
+    "a logout with a message": (
+        login("ann"),
+        both(logout, lambda: flash("bye")),
+        [ended("logout", "ann"), created(None)],
+    ),
+}
+
+
+@pytest.mark.requirement("LG-02")
+@pytest.mark.parametrize(("before", "act", "told"), TOLD.values(), ids=TOLD)
+def test_each_action_is_told_once(
+    site: Site, before: View | None, act: View, told: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """LG-02."""
+    token = None if before is None else site.token(before)
+
+    assert heard_of(site, token, act) == told
+
+
+@pytest.mark.requirement("LG-02")
+@pytest.mark.parametrize("act", [login("ann"), logout], ids=["login", "logout"])
+def test_what_was_told_is_not_told_again(site: Site, act: View) -> None:
+    """LG-02."""
+    token = site.token(login("bob"))
+    site.ask(token, act)
+
     assert heard_of(site, token, look) == []
-    assert heard_of(site, token, put(cart=2)) == []
-    assert heard_of(site, token, login("ann")) == [("session_regenerated", {"user_id": "ann"})]
-    assert heard_of(site, token, look) == []
-    token = site.token(login("ann"))
-    assert heard_of(site, token, renew) == [("session_regenerated", {"user_id": "ann"})]
-    token = site.token(login("ann"))
-    assert heard_of(site, token, login("bob")) == [
-        ("session_regenerated", {"user_id": "bob"}),
-        ended("replaced", "ann"),
-    ]
-    token = site.token(login("ann"))
-    assert heard_of(site, token, logout) == [ended("logout", "ann")]
     assert heard_of(site, token, logout) == []
-    token = site.token(login("ann"))
-    assert heard_of(site, token, logout_view(still)) == [ended("logout", "ann")]
-    token = site.token(both(identify("ann"), put(cart=1)))
-    assert heard_of(site, token, end_by_identity) == [ended("logout", "ann")]
-    token = site.token(both(login("ann"), put(cart=1)))
-    assert heard_of(site, token, wipe) == [ended("logout", "ann")]
-    token = site.token(login("ann"))
-    assert heard_of(site, token, both(logout, lambda: flash("bye"))) == [
-        ended("logout", "ann"),
-        ("session_created", {"user_id": None}),
-    ]
 
 
 @pytest.mark.requirement("LG-02")
@@ -1661,7 +1678,7 @@ def test_each_end_from_elsewhere_is_told_once(site: Site, why: str, leave: Calla
         for _ in range(3):
             assert site.seen(token) == NOBODY
 
-    assert heard == [("session_ended", {"reason": why, "user_id": "ann"})]
+    assert heard == [ended(why, "ann")]
 
 
 def test_a_login_after_an_end_in_between_is_told_as_a_beginning(site: Site) -> None:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from flask import session
 from flow_fixtures import each_of
-from flow_site import Site, both, login, look
+from flow_site import Site, both, ended_because, login, look
 from flow_stores import KINDS_AND_CLUSTER
 
 REASONS = ("revoked", "administrator", "stamp", "limit")
-
-
-def ended_because() -> Any:
-    return session.ended_because  # type: ignore[attr-defined]  # ours
 
 
 kind = each_of(KINDS_AND_CLUSTER)

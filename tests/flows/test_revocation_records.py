@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import request, session
-from flow_site import NOBODY, Site, View, both, login, logout, look, pausing, put, renew
+from flow_site import NOBODY, Site, View, both, ended_because, login, logout, look, pausing, put, renew
 from msgspec.structs import replace
 
 from flask_sessionkit import login_user, standings
@@ -39,10 +39,6 @@ def known(site: Site) -> Standing:
     assert held
     assert held.standing
     return held.standing
-
-
-def ended_because() -> str | None:
-    return session.ended_because
 
 
 # How long a session is known

@@ -20,6 +20,7 @@ from flow_site import (
     both,
     bump,
     end_by_identity,
+    ended_because,
     failing,
     identify,
     login,
@@ -72,10 +73,6 @@ def rotated(site: Site, user: str = "ann") -> tuple[str, str]:
 
 
 ANN = Seen("ann", {"cart": ["tea"]})
-
-
-def ended_because() -> Any:
-    return session.ended_because  # type: ignore[attr-defined]  # ours
 
 
 def times_of() -> Any:

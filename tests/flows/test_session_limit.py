@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import session
 from flow_fixtures import each_of
-from flow_site import NOBODY, Seen, Site, both, identify, login, logout, look, pausing, put
+from flow_site import NOBODY, Seen, Site, both, ended_because, identify, login, logout, look, pausing, put
 from flow_stores import KINDS_AND_CLUSTER
 
 from flask_sessionkit import ConfigError, SessionKit
@@ -19,10 +19,6 @@ from flask_sessionkit.testing import FrozenClock, in_thread
 
 MakeSite = Callable[..., Site]
 MOST = 3
-
-
-def ended_because() -> Any:
-    return session.ended_because  # type: ignore[attr-defined]  # ours
 
 
 kind = each_of(KINDS_AND_CLUSTER)

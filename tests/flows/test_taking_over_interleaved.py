@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flow_site import NOBODY, Answer, Seen, Site, View, append, end_by_identity, login, logout, look, pausing, put, wipe
+from flow_site import (
+    NOBODY,
+    Seen,
+    Site,
+    View,
+    append,
+    end_by_identity,
+    login,
+    logout,
+    look,
+    pausing,
+    put,
+    stopped,
+    wipe,
+)
 from former_cookies import signed_by_flask, with_login
 
 from flask_sessionkit import StoreError
 from flask_sessionkit.cookie_policy import CookiePolicy
 from flask_sessionkit.predecessors import Former
-from flask_sessionkit.testing import Crash, Running, in_thread
+from flask_sessionkit.testing import Crash
 from flask_sessionkit.testing.interleaving import Call, race
 from flask_sessionkit.transport import Cookie
 
@@ -82,18 +95,6 @@ def old(site: Site, takes_from: str, drawer: Drawer) -> str:
         return signed_by_flask(items, at=site.clock.now() - 60)
     drawer.kept[OLD] = dict(items)
     return OLD
-
-
-@contextmanager
-def stopped(
-    site: Site, token: str, view: View, at: Call, *, nth: int, after: bool = False, **how: Any
-) -> Iterator[Running[Answer]]:
-    gap = (pausing(site).pause_after if after else pausing(site).pause_before)(at, nth=nth)
-    running = in_thread(site.ask, token, view, **how)
-    with gap:
-        yield running
-    with suppress(BaseException):  # result() will raise it again
-        running.result()
 
 
 @pytest.mark.parametrize(("call", "nth"), CALLS_OF_A_TAKE_OVER)
