@@ -28,31 +28,49 @@ def test_a_link_logs_nobody_out(site: Site) -> None:
     assert site.dead(*visitor.held)
 
 
+def told(site: Site, act: Callable[[], object]) -> list[tuple[str, dict[str, Any]]]:
+    with site.events() as heard:
+        act()
+    return list(heard)
+
+
+def ended(reason: str) -> tuple[str, dict[str, Any]]:
+    return "session_ended", {"reason": reason, "user_id": "ann"}
+
+
 @pytest.mark.requirement("LG-02")
-def test_each_event_is_told_once(site: Site) -> None:
-    def told(act: Callable[[], object]) -> list[tuple[str, dict[str, Any]]]:
-        with site.events() as heard:
-            act()
-        return list(heard)
-
+def test_each_action_of_a_visitor_is_told_once(site: Site) -> None:
     visitor = Visitor(site)
-    ended: Callable[..., Any] = lambda reason: ("session_ended", {"reason": reason, "user_id": "ann"})  # noqa: E731  # a table below
 
-    assert told(lambda: visitor.does(put(v=1))) == [("session_created", {"user_id": None})]
-    assert told(lambda: visitor.does(look)) == []
-    assert told(lambda: visitor.does(login("ann"))) == [("session_regenerated", {"user_id": "ann"})]
-    assert told(lambda: visitor.does(renew)) == [("session_regenerated", {"user_id": "ann"})]
-    assert told(lambda: visitor.does(logout)) == [ended("logout")]
-    assert told(lambda: visitor.does(logout)) == []
-    visitor = signed_in(site)
-    assert told(lambda: site.outside(site.kit.revoke_user, "ann")) == [ended("revoked")]
+    assert told(site, lambda: visitor.does(put(v=1))) == [("session_created", {"user_id": None})]
+    assert told(site, lambda: visitor.does(look)) == []
+    assert told(site, lambda: visitor.does(login("ann"))) == [("session_regenerated", {"user_id": "ann"})]
+    assert told(site, lambda: visitor.does(renew)) == [("session_regenerated", {"user_id": "ann"})]
+    assert told(site, lambda: visitor.does(logout)) == [ended("logout")]
+    assert told(site, lambda: visitor.does(logout)) == []
+
+
+@pytest.mark.requirement("LG-02")
+def test_a_revocation_is_told_once(site: Site) -> None:
+    signed_in(site)
+
+    assert told(site, lambda: site.outside(site.kit.revoke_user, "ann")) == [ended("revoked")]
+
+
+@pytest.mark.requirement("LG-02")
+def test_a_timeout_is_told_once(site: Site) -> None:
     visitor = signed_in(site)
     site.clock.tick(IDLE)
-    assert told(lambda: [visitor.sees for _ in range(3)]) == [ended("idle")]
-    visitor = signed_in(site)
-    error = StoreError("down")
+
+    assert told(site, lambda: [visitor.sees for _ in range(3)]) == [ended("idle")]
+
+
+@pytest.mark.requirement("LG-02")
+def test_a_failure_of_the_store_is_told_once(site: Site) -> None:
+    visitor, error = signed_in(site), StoreError("down")
     pausing(site).fail("load", error=error)
-    assert told(lambda: visitor.does(look, status=503)) == [("store_failed", {"error": error})]
+
+    assert told(site, lambda: visitor.does(look, status=503)) == [("store_failed", {"error": error})]
 
 
 @pytest.mark.requirement("LG-03")
