@@ -88,9 +88,8 @@ def test_each_setting_says_what_happens_at_the_edges() -> None:
     assert [section.split()[0] for section in sections if "*At the edges.*" not in section] == []
 
 
-def test_the_table_at_the_head_has_them_all() -> None:
-    table = OURS.partition("At a glance\n")[2].partition("\n\n\n")[0]
-    listed = re.findall(r"^   \* - :confval:`(\S+)`\n     - ``(.+)``$", table, re.M)
+def test_the_list_at_the_head_has_them_all() -> None:
+    listed = re.findall(r"^\* :confval:`(\S+)`: ``(.+)``$", OURS, re.M)
 
     assert listed == re.findall(r"^\.\. confval:: (\S+)\n   :type: .+\n   :default: ``(.+)``$", OURS, re.M)
 
