@@ -50,8 +50,8 @@ class Binding:
     """
 
     login: Login | None = None
-    is_unbound = False
-    was_unbound = False
+    is_unbound: bool = False
+    was_unbound: bool = False
     #: Somebody was named who is no user any more, and not let in.
     _is_barred = False
 

@@ -28,7 +28,7 @@ class Renewal:
         self._clock = clock
         self._draft = draft
         self._old = old
-        self.new = self._made()
+        self.new: Found = self._made()
         self.contested: list[str] = []
 
     def end_old(self) -> Found | None:

@@ -17,7 +17,10 @@ from ...stores.files_system import NOT_A_FILE, SAFELY
 from .places import Lying
 
 #: What a name becomes a file's name by: cachelib 0.17, and those before 0.11.
-USUAL_HASHES: Final = (hashlib.sha256, lambda data: hashlib.md5(data, usedforsecurity=False))
+USUAL_HASHES: Final[tuple[Callable[[bytes], Any], ...]] = (
+    hashlib.sha256,
+    lambda data: hashlib.md5(data, usedforsecurity=False),
+)
 #: The end, in Unix seconds, in this machine's order of bytes; 0 for none (cachelib.file, ``get``).
 _UNTIL: Final = struct.Struct("I")
 #: What is larger is no session of ours; cachelib's count of its files is small.
