@@ -218,6 +218,13 @@ def pausing(site: Site) -> PausingStore:
 # Views. What they return is ``Answer.value``.
 
 
+def costs(site: Site, token: str | None, view: View, **how: Any) -> dict[str, int]:
+    """Return the calls of the store that a request makes."""
+    pausing(site).reset()
+    site.ask(token, view, **how)
+    return dict(pausing(site).counts)
+
+
 @contextmanager
 def stopped(
     site: Site, token: str | None, view: View, at: Call, *, nth: int = 1, after: bool = False, **how: Any
@@ -314,3 +321,12 @@ def failing(*views: View) -> View:
         raise LookupError("the view failed, as the test wanted")
 
     return run
+
+
+def remembered(user: str) -> View:
+    """Come back by a remember cookie, as Flask-Login does."""
+    return put(_user_id=user, _fresh=False)
+
+
+def make_permanent() -> None:
+    session.permanent = True
