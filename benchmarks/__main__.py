@@ -1,7 +1,8 @@
 """Prints the tables: of one benchmark (``python -m benchmarks NAME [options]``), or of all, one after the other.
 
 Options without a name go to each of them: ``--quick``, ``--save FOLDER``. What is not in ``ALL`` runs by name only:
-``plots`` draws the saved tables, ``instructions`` compares counts, ``claims`` tries what is said of others.
+``plots`` draws the saved tables, ``instructions`` compares counts, ``claims`` tries what is said of others,
+``taking_over`` tells what a move costs.
 """
 
 import runpy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from flask.sessions import SecureCookieSessionInterface
@@ -46,7 +47,8 @@ class FlaskCookie:
             except BadSignature:
                 continue
             self._signed[token] = payload, signed_at.timestamp()
-            return f"flask:{int(signed_at.timestamp())}:{payload.decode('ascii', 'replace')}"
+            # A digest, as what was signed can be read, and variables of a frame end up in logs.
+            return f"flask:{int(signed_at.timestamp())}:{sha256(payload).hexdigest()}"
         return None
 
     def load(self, token: str, *, now: float) -> Former | None:

@@ -67,6 +67,9 @@ class Predecessor(Protocol):
         ...
 
 
+#: A header has room for hundreds, and to tell what is behind each may take a check of its signature.
+_MOST_TOKENS = 8
+
 #: Gives an application's predecessor. It is called at each request that needs one, so that it may look at settings that
 #: change; a class that takes the application is one.
 PredecessorOf: TypeAlias = Callable[[Any], Predecessor]
@@ -94,7 +97,8 @@ def tickets_in(header: str, predecessors: Sequence[Predecessor]) -> list[Ticket]
     found = []
     for predecessor in predecessors:
         cookie = predecessor.cookie
-        for token in tokens_in(header, named=cookie.terms.get_cookie_name(cookie.app), could_be=_is_plain):
+        tokens = tokens_in(header, named=cookie.terms.get_cookie_name(cookie.app), could_be=_is_plain)
+        for token in tokens[:_MOST_TOKENS]:
             name = predecessor.name(token)
             if name is not None:
                 found.append(Ticket(predecessor, token, name))

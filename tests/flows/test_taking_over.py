@@ -18,6 +18,7 @@ from former_cookies import signed_by_flask, with_login
 from markupsafe import Markup
 
 from flask_sessionkit import SessionKit, StoreError, session_created
+from flask_sessionkit.flask_cookie import FlaskCookie
 from flask_sessionkit.testing import FrozenClock
 
 #: Flask's own limit, which a test's clock has to pass.
@@ -291,6 +292,23 @@ def test_two_cookies_of_which_neither_can_be_told_to_be_the_visitor_s_are_refuse
     assert answer.value == NOBODY
     assert answer.says_nothing
     assert site.ask(one, look).value.user == "ann"
+
+
+def test_of_hundreds_of_cookies_only_the_first_few_are_checked(
+    site: Site, before: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    real = FlaskCookie.name
+
+    def name(self: FlaskCookie, token: str) -> str | None:
+        checked.append(token)
+        return real(self, token)
+
+    monkeypatch.setattr(FlaskCookie, "name", name)
+
+    site.ask("; session=".join(f"a.b.{number}" for number in range(500)), look)
+
+    assert len(checked) == 8
 
 
 # The old cookie afterwards.
