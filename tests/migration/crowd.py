@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import queue
-import signal
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,10 +11,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from flask import Flask, session
+from movers import Death, Killing
 
 from flask_sessionkit import current_user_id, login_user, logout_user
 from flask_sessionkit.stores.base import Store
-from flask_sessionkit.testing.around import StoreAround
 
 SERVERS = 8
 # A server that is killed is replaced at once by one that has its imports already.
@@ -27,43 +25,24 @@ _context.set_forkserver_preload([__name__, "flask_sessionkit.stores.redis", "fla
 _PATIENCE = 30.0
 
 
-@dataclass(frozen=True)
-class Death:
-    """Where a server is killed: at the nth call of a name, counted from the beginning of a request.
+class Mortal(Killing):
+    """A store whose process is killed in one request at one of its calls, and not in the next.
 
-    :ivar store: which of the server's stores, by the name that it has there.
+    :param at_new: whether it is the one that sessions are taken to.
     """
 
-    store: str
-    call: str
-    nth: int
-    before: bool
-
-
-class Mortal(StoreAround):
-    """A store whose process can be killed at one of its calls, with SIGKILL."""
-
-    def __init__(self, inner: Store, name: str) -> None:
-        super().__init__(inner)
-        self.name = name
-        self.death: Death | None = None
-        self._calls: dict[str, int] = {}
+    def __init__(self, inner: Store, *, at_new: bool) -> None:
+        super().__init__(inner, _NEVER)
+        self._at_new = at_new
 
     def begin(self, death: Death | None) -> None:
-        """Count from here on."""
-        self.death = death if death and death.store == self.name else None
-        self._calls.clear()
+        """Count calls from here on."""
+        self._death = death if death and death.at_new == self._at_new else _NEVER
+        self._left = self._death.nth
 
-    def _pass_on(self, call: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        self._calls[call] = self._calls.get(call, 0) + 1
-        death = self.death
-        is_due = death is not None and (call, self._calls[call]) == (death.call, death.nth)
-        if is_due and death is not None and death.before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = method(*args, **kwargs)
-        if is_due:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+
+#: No store has such a call.
+_NEVER = Death(at_new=False, call="", nth=1, after=False)
 
 
 def add_views(app: Flask) -> Flask:

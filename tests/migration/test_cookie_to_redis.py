@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from crowd import Browser, Crowd, Death, Errand, Mortal, add_views
+from crowd import Browser, Crowd, Errand, Mortal, add_views
 from flask import Flask
+from movers import Death
 from servers import RedisServer
 
 from flask_sessionkit import SessionKit
@@ -22,16 +23,16 @@ LOGOUTS = 200
 
 #: Every step of a take-over, before and after it.
 DEATHS = [
-    Death(store, call, nth, before)
-    for store, call, nth in [
-        ("new", "load", 1),
-        ("known", "load", 1),
-        ("new", "create", 1),
-        ("new", "create", 2),
-        ("known", "load", 2),
-        ("known", "replace", 1),
+    Death(at_new, call, nth, after)
+    for at_new, call, nth in [
+        (True, "load", 1),
+        (False, "load", 1),
+        (True, "create", 1),
+        (True, "create", 2),
+        (False, "load", 2),
+        (False, "replace", 1),
     ]
-    for before in (True, False)
+    for after in (False, True)
 ]
 
 
@@ -47,8 +48,8 @@ def make_before(url: str) -> Flask:
 def make_now(url: str) -> tuple[Flask, list[Mortal]]:
     """Return the same application with its sessions in Redis, and its stores."""
     app = Flask("migrated")
-    new = Mortal(RedisStore.from_url(url, prefix="new:", timeout=10.0), "new")
-    known = Mortal(RedisStore.from_url(url, prefix="known:", timeout=10.0), "known")
+    new = Mortal(RedisStore.from_url(url, prefix="new:", timeout=10.0), at_new=True)
+    known = Mortal(RedisStore.from_url(url, prefix="known:", timeout=10.0), at_new=False)
     app.config.update(SECRET_KEY="a secret of the migration tests", TESTING=True)
     app.config.update(SESSIONKIT_TAKE_OVER="cookie:", SESSIONKIT_REVOCATION_STORE=known)
     SessionKit(app, store=new)
