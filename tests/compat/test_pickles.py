@@ -20,6 +20,8 @@ from former_shops import Settings, Shop, cookie_of, former, moved, signed_in
 from servers import RedisServer
 from sqlalchemy import text
 
+from flask_sessionkit.compat.flask_session.predecessor import _tell_of_unreadable
+
 _looked_up: list[str] = []
 _is_listening = False
 
@@ -172,3 +174,15 @@ def test_where_a_pickle_lies_its_holder_can_sign_in_anew(kind: str, find: Callab
     )
 
     assert cookie_of(response) not in (None, "", cookie)
+
+
+def test_a_pickle_is_told_of_once(find: Callable[[str], Settings], caplog: pytest.LogCaptureFixture) -> None:
+    _tell_of_unreadable.cache_clear()
+    settings = find("files")
+    signed_in(former(settings))
+    shop = moved(settings)
+
+    for _ in range(2):
+        shop.asked_by(plant(shop, "files", {"_user_id": "ann"}))
+
+    assert ["import-flask-session" in said.getMessage() for said in caplog.records].count(True) == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from ...cookie_policy import CookiePolicy
@@ -15,6 +17,8 @@ from .former_ids import id_in
 from .former_records import items_of
 from .places import Place
 from .session import NAME
+
+_log = logging.getLogger("flask_sessionkit")
 
 #: Flask's own answers about a cookie, which Flask-Session goes by.
 _TERMS = CookiePolicy(is_secure=False)
@@ -53,6 +57,8 @@ class FormerSessions:
         name = self.name(token)
         lying = None if name is None else self._place.read(name, now=now)
         items = None if lying is None else items_of(lying.data)
+        if lying is not None and items is None:
+            _tell_of_unreadable()
         if lying is None or not items:
             return None
         # A server of Flask-Session that still answers a slow request writes the record again, to last for so long.
@@ -67,3 +73,12 @@ class FormerSessions:
 
     def _secrets(self) -> Sequence[bytes]:
         return secrets_of(self._app.secret_key, self._app.config.get("SECRET_KEY_FALLBACKS"))[0][::-1]
+
+
+@cache
+def _tell_of_unreadable() -> None:
+    """Say it once in a process: any visitor with such a cookie causes it."""
+    _log.warning(
+        "A session of Flask-Session is a pickle, which no request reads, or no session. Its visitor has to sign in "
+        "again, unless you run flask sessions import-flask-session."
+    )
