@@ -28,6 +28,7 @@ from flask.cli import FlaskGroup, ScriptInfo
 
 import flask_sessionkit
 from flask_sessionkit import SessionKit, client_backend, login_user, sealing, standings, transport
+from flask_sessionkit.compat.flask_session import Session as FlaskSession
 from flask_sessionkit.contents import Contents
 from flask_sessionkit.devices import proof
 from flask_sessionkit.devices.texts import DEFAULTS
@@ -378,9 +379,17 @@ def a_deployed_app(instance: Path, **config: Any) -> Flask:
     return app
 
 
+def a_former_app() -> Flask:
+    """An application that came from Flask-Session."""
+    app = Flask("shop")
+    app.config.update(SECRET_KEY="test", TESTING=True, SESSION_TYPE="filesystem")
+    FlaskSession(app)
+    return app
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if re.match(r"\S*flask ", command)])
 def test_the_options_of_a_flask_command_exist(command: str) -> None:
-    app = an_app("memory:")
+    app = a_former_app() if "flask-session" in command else an_app("memory:")
     inner: click.Command = FlaskGroup(create_app=lambda: app)
     words = command.split()[1:]
 
