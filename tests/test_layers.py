@@ -194,7 +194,7 @@ DRIVERS = {
     "pymysql": SQL,
     "redis": REDIS,
     "valkey": REDIS,
-    "pymemcache": {"stores.memcached_servers", "compat.flask_session.place_memcached"},
+    "pymemcache": {"stores.memcached_servers"},
 }
 
 

@@ -253,3 +253,34 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         FilesPlace(tmp_path).read("x", now=100)
     tmp_path.chmod(0o700)
+
+
+@pytest.mark.memcached
+def test_memcached_tells_all_that_it_has_however_many(settings_of: Callable[[str], Settings]) -> None:
+    settings = settings_of("pymemcache")
+    shop = moved(settings)
+    client, prefix = shop.app.config["SESSION_MEMCACHED"], shop.app.config["SESSION_KEY_PREFIX"]
+    ends = int(time.time()) + DAY
+    for n in range(500):
+        client.set(f"{prefix}{n:043}", b'{"n": %d}' % n, expire=ends)
+    client.set(f"{prefix}other:{1:043}", b"{}")
+
+    lying = list(place_of(shop).walk(now=time.time()))
+
+    assert sorted((items_of(one.data) or {})["n"] for one in lying) == list(range(500))
+    assert {one.until for one in lying} == {float(ends)}
+
+
+@pytest.mark.memcached
+def test_an_item_of_memcached_is_rewritten_in_its_place(settings_of: Callable[[str], Settings]) -> None:
+    settings = settings_of("pymemcache")
+    cookie = signed_in(former(settings, PERMANENT_SESSION_LIFETIME=timedelta(days=60)))
+    shop = moved(settings)
+    place = place_of(shop)
+    (before,) = place.walk(now=time.time())
+
+    assert place.rewrite(before, packed({"n": 1}), now=time.time())
+    assert not place.rewrite(before, packed({"n": 2}), now=time.time())
+    (after,) = place.walk(now=time.time())
+    assert after.until == before.until == pytest.approx(time.time() + 60 * DAY, abs=60)
+    assert shop.asked_by(cookie).json == {"n": 1}

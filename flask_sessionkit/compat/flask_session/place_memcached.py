@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote
-
-from pymemcache.client.base import Client  # type: ignore[import-untyped]  # pymemcache has no types
-from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]  # the same
 
 from ...errors import StoreError
 from ...stores.memcached_addresses import Address, name_of
@@ -17,8 +15,8 @@ from .former_ids import is_id_after
 from .places import Lying
 
 #: A line of what a server has: a name in percent-encoding, and Unix seconds or -1 (protocol.txt, "metadump").
-_ENTRY: Final = re.compile("key=([^ ]+) exp=(-?[0-9]+) ")
-#: Seconds between two parts of such a list, for which no request waits.
+_ENTRY: Final = re.compile(b"key=([^ ]+) exp=(-?[0-9]+) ")
+#: Seconds that a part of such a list may take, for which no request waits.
 _UNHURRIED: Final = 10.0
 
 
@@ -35,7 +33,6 @@ class MemcachedPlace:
 
     def __init__(self, addresses: Sequence[Address], *, prefix: str, before: str = "", timeout: float) -> None:
         self._addresses = addresses
-        self._timeout = timeout
         self._servers = Servers(addresses, timeout)
         self._prefix, self._before = prefix, before
 
@@ -74,17 +71,43 @@ class MemcachedPlace:
         return False
 
     def _names_at(self, address: Address) -> list[tuple[str, float | None]]:
-        """Return the names of all that a server has, and when each ends. It may miss some that were just written."""
-        server = f"unix:{address}" if isinstance(address, str) else address
-        client = Client(server, connect_timeout=self._timeout, timeout=_UNHURRIED)
+        """Return the names of all that a server has, and when each ends."""
         try:
-            lines = client.raw_command("lru_crawler metadump all", "END\r\n").decode("ascii", "replace").splitlines()
-        except (MemcacheError, OSError) as error:
+            # By its hash table: its queues, between which it moves what it has, may miss a third ("all", 1.6.18).
+            found = _listed(address, b"lru_crawler metadump hash\r\n")
+            return found if found is not None else _listed(address, b"lru_crawler metadump all\r\n") or []
+        except (OSError, ValueError) as error:
             raise StoreError(
                 f"Memcached at {name_of(address)} does not list what it has (lru_crawler metadump, of 1.4.31). Its "
                 "sessions cannot be imported."
             ) from error
-        finally:
-            client.close()
-        found = (_ENTRY.match(line) for line in lines)
-        return [(unquote(entry[1]), float(entry[2]) if entry[2] != "-1" else None) for entry in found if entry]
+
+
+def _listed(address: Address, command: bytes) -> list[tuple[str, float | None]] | None:
+    """Return what a server lists; ``None`` if it does not know how.
+
+    pymemcache would lose all but the last part of an answer in several (4.0, ``raw_command``).
+    """
+    with _connected(address) as connection:
+        connection.sendall(command)
+        found: list[tuple[str, float | None]] = []
+        for line in connection.makefile("rb"):
+            if line == b"END\r\n":
+                return found
+            if entry := _ENTRY.match(line):
+                until = float(entry[2])
+                found.append((unquote(entry[1].decode("ascii")), None if until < 0 else until))
+            elif line.startswith((b"ERROR", b"CLIENT_ERROR")):
+                return None
+            else:
+                break  # BUSY: it lists for one asker at a time
+        raise ValueError("The list was cut off.")
+
+
+def _connected(address: Address) -> socket.socket:
+    if not isinstance(address, str):
+        return socket.create_connection(address, _UNHURRIED)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(_UNHURRIED)
+    connection.connect(address)
+    return connection
