@@ -116,7 +116,7 @@ def in_database(url: str, endings: list[Callable[[], Any]], **more: Any) -> Sett
 def _of_memcached(kind: str, address: str) -> tuple[Any, Callable[[], Any]]:
     """Return a client of one of the libraries that Flask-Session takes, and what closes it."""
     if kind == "pymemcache":
-        client = pymemcache.Client(address)
+        client = pymemcache.Client(address, default_noreply=False)  # else another connection may be before it
         return client, client.close
     other = memcache.Client([address]) if kind == "python-memcached" else pylibmc.Client([address])
     return other, other.disconnect_all
