@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from flask import Response, session
-from flow_site import Site, append, both, login, look, make_permanent, put, still, wipe
+from flask import Response, flash, redirect, session
+from flow_site import Seen, Site, append, both, login, logout, look, make_permanent, put, still, wipe
 
 MakeSite = Callable[..., Site]
 
@@ -116,3 +116,21 @@ def test_a_slow_read_of_a_permanent_session_does_not_put_the_old_token_back(site
         site.token(login("ann"), old)
 
     assert site.ask(old, slowly).says_nothing
+
+
+def test_a_dead_cookie_beside_a_live_one_changes_nothing(site: Site) -> None:
+    dead, live = site.token(login("ann")), site.token(login("ann"))
+    site.ask(dead, logout)
+    both_cookies = {"Cookie": f"session={dead}; session={live}"}
+
+    assert site.ask(None, look, headers=both_cookies).value.user == "ann"
+    answer = site.ask(None, both(logout, lambda: flash("bye")), headers=both_cookies)
+
+    assert site.dead(live)
+    assert site.seen(answer.token) == Seen(None, {"_flashes": [("message", "bye")]})
+
+
+def test_a_redirect_after_a_login_carries_the_cookie(site: Site) -> None:
+    answer = site.ask(None, both(login("ann"), lambda: redirect("/")), status=302)
+
+    assert site.seen(answer.token).user == "ann"

@@ -301,3 +301,15 @@ def test_an_error_of_the_function_saves_nothing(site: Site) -> None:
     site.ask(token, view)
 
     assert site.seen(token) == Seen(None, {"n": 1})
+
+
+def test_an_atomic_conflict_names_what_to_do(site: Site) -> None:
+    token = site.token(put(n=0))
+
+    def view() -> None:
+        look()
+        site.ask(token, logout)
+        with pytest.raises(SessionConflict, match="begin again"):
+            session.atomic(lambda current: current.update(n=1))
+
+    site.ask(token, view)

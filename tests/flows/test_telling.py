@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import flash, redirect, session
+from flask import flash
 from flow_ends import ELSEWHERE
 from flow_site import (
     NOBODY,
-    Seen,
     Site,
     View,
     both,
@@ -25,7 +24,7 @@ from flow_site import (
     wipe,
 )
 
-from flask_sessionkit import SessionConflict, logout_view
+from flask_sessionkit import logout_view
 
 MakeSite = Callable[..., Site]
 
@@ -130,33 +129,3 @@ def test_two_live_cookies_of_one_name_are_refused_and_told(site: Site) -> None:
 
     assert answer.value == NOBODY
     assert heard == [("session_refused", {"reason": "duplicate"})]
-
-
-def test_a_dead_cookie_beside_a_live_one_changes_nothing(site: Site) -> None:
-    dead, live = site.token(login("ann")), site.token(login("ann"))
-    site.ask(dead, logout)
-    both_cookies = {"Cookie": f"session={dead}; session={live}"}
-
-    assert site.ask(None, look, headers=both_cookies).value.user == "ann"
-    answer = site.ask(None, both(logout, lambda: flash("bye")), headers=both_cookies)
-
-    assert site.dead(live)
-    assert site.seen(answer.token) == Seen(None, {"_flashes": [("message", "bye")]})
-
-
-def test_a_redirect_after_a_login_carries_the_cookie(site: Site) -> None:
-    answer = site.ask(None, both(login("ann"), lambda: redirect("/")), status=302)
-
-    assert site.seen(answer.token).user == "ann"
-
-
-def test_an_atomic_conflict_names_what_to_do(site: Site) -> None:
-    token = site.token(put(n=0))
-
-    def view() -> None:
-        look()
-        site.ask(token, logout)
-        with pytest.raises(SessionConflict, match="begin again"):
-            session.atomic(lambda current: current.update(n=1))
-
-    site.ask(token, view)
