@@ -14,6 +14,7 @@ from ..errors import StoreError
 from ..filing import is_key, is_owner
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import Capability, Judgement, Mark, judged_clock
+from .redis_advice import is_forbidden, message
 from .redis_clients import server_of
 from .redis_findings import judged
 from .redis_scripts import ENTER, LOAD, WRITE, Script
@@ -34,7 +35,7 @@ def _as_store_error(method: Callable[Concatenate[RedisStore, P], T]) -> Callable
         except self._server.errors as error:
             # Of a script that it does not know a server may quote what was to be written.
             is_quoting = "args beginning with" in str(error)
-            raise StoreError(_message(self._server.name, error)) from (None if is_quoting else error)
+            raise StoreError(message(self._server.name, error)) from (None if is_quoting else error)
         except (ValueError, LookupError, TypeError, struct.error):
             # What redis-py, or this file, cannot take apart. The cause goes, since it quotes the answer.
             raise StoreError(f"What answers at {self._server.name} is not Redis. Correct the address.") from None
@@ -159,7 +160,7 @@ class RedisStore:
                 said.append(judged_clock(int(seconds) + int(microseconds) / 1e6, now))
                 said += judged(self._server.call_at(primary, "INFO"))
             except self._server.errors as error:
-                if not _is_forbidden(error):
+                if not is_forbidden(error):
                     raise
                 said.append(
                     (Mark.NOTE, "It does not let us ask for its clock and its settings. Grant +time and +info.")
@@ -266,30 +267,3 @@ _PAGE: Final = 200
 def _literally(text: str) -> str:
     """Return the pattern that matches a text and nothing else (redis.io, "KEYS")."""
     return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)
-
-
-#: How a server and, from Redis 7.0 on, one of its scripts say that a user may not.
-_says_no: Final = re.compile("NOAUTH|NOPERM|can't run this command").search
-_NO_RIGHT: Final = {"AuthenticationError", "AuthorizationError", "NoPermissionError"}
-
-
-def _is_forbidden(error: Exception) -> bool:
-    return type(error).__name__ in _NO_RIGHT or _says_no(str(error)) is not None
-
-
-def _message(name: str, error: Exception) -> str:
-    kind, text = type(error).__name__, str(error)
-    if kind == "OutOfMemoryError":
-        return f"The Redis server {name} is full. Raise its maxmemory, or keep less in it; nothing was saved."
-    if _is_forbidden(error):
-        return f"The Redis server {name} does not let us do this. See to the user, its password and its ACL."
-    if kind == "BusyLoadingError":
-        return f"The Redis server {name} is still loading its data. Wait until it is ready."
-    if kind == "TimeoutError":
-        return f"The Redis server {name} did not answer in time. See that it is not busy, and reached from here."
-    if kind == "ResponseError" and (code := re.match("[A-Z]{4,}(?= )", text)) and code[0] != "ERR":
-        # Its name for the fault; what comes after it may quote what was to be written.
-        return f"The Redis server {name} refuses, and says {code[0]}. Look that up, or into its log."
-    # Of a connection the driver tells host, port and what TLS does not like; of a command it may quote what it wrote.
-    why = f" ({' '.join(text.split())})" if kind == "ConnectionError" or "DB index" in text else ""
-    return f"The Redis server {name} cannot answer{why}. See that it runs and lets us in."

@@ -19,16 +19,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 from ..errors import StoreError
 from ..record import Outcome, Purged, Record, Version, Write
 from .base import GRACE, Capability, Judgement, Mark, settled, touch_is_due
+from .sql_advice import message
 from .sql_connections import Connections
 from .sql_direct import Direct
 from .sql_errors import (
     is_before_the_folder,
-    is_before_the_schema,
     is_before_the_table,
     is_forbidden,
     is_full,
     is_locked,
-    named,
 )
 from .sql_findings import judged, judged_file
 from .sql_statements import Statements, Values, record_of, times, values_of
@@ -55,7 +54,7 @@ def _as_store_error(
         try:
             return method(self, *args, **kwargs)
         except (SQLAlchemyError, OSError) as error:
-            raise StoreError(f"The session database {named(self.url)} {self._advice(error)}") from error
+            raise StoreError(message(error, url=self.url, table=self._table, timeout=self._timeout)) from error
 
     return answered
 
@@ -392,36 +391,6 @@ class SQLAlchemyStore:
         self._table.create(connection, checkfirst=True)
         for index in self._table.indexes:  # whoever made the table may have died before these
             index.create(connection, checkfirst=True)
-
-    def _advice(self, error: SQLAlchemyError | OSError) -> str:
-        schema = self._table.schema
-        if isinstance(error, DBAPIError) and schema is not None and is_before_the_schema(error):
-            return f"has no schema {schema!r}. Make it there (CREATE SCHEMA), or name another."
-        if isinstance(error, DBAPIError) and is_forbidden(error) and self._connections.is_sqlite:
-            return "may not be written. Let the user that the server runs as write to its file and its folder."
-        if isinstance(error, DBAPIError) and is_forbidden(error):
-            table = self._table.fullname
-            return (
-                f"forbids this. Grant its user SELECT, INSERT, UPDATE and DELETE on {table}, made by its owner with "
-                "'flask sessions create-table', and see that the database is not read-only."
-            )
-        if isinstance(error, DBAPIError) and is_full(error):
-            return "cannot write. See that its disk and its table have room; nothing was saved."
-        if isinstance(error, DBAPIError) and is_locked(error):
-            return (
-                f"is locked: somebody else held it for longer than {self._timeout:g} s. "
-                "Give the sessions a file of their own."
-            )
-        return f"cannot answer{self._drivers_words(error)}. See that it runs and lets us in."
-
-    def _drivers_words(self, error: SQLAlchemyError | OSError) -> str:
-        """Return why there is no connection. Of a statement nothing is told, as drivers quote what it wrote."""
-        if not isinstance(error, DBAPIError) or error.statement is not None:
-            return ""
-        told: Any = error.orig
-        words = " ".join(str(told.args[-1] if told.args else told).split())  # PyMySQL puts a number first
-        password = self.url.password
-        return "" if password and password in words else f" ({words})"
 
 
 def _first(result: CursorResult[Any]) -> Any:
