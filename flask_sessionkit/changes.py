@@ -30,6 +30,10 @@ class Changes(DiscreetStruct, frozen=True):
     def __bool__(self) -> bool:
         return bool(self.put or self.removed or self.cleared)
 
+    def reaches(self, key: str) -> bool:
+        """Return whether these change a key, be it by taking all away."""
+        return self.cleared or key in self.put or key in self.removed
+
     def over(self, current: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the data as it should be saved, given what is there now.
 

@@ -126,26 +126,31 @@ class Values:
         """
         pending, rebased = self.changes(), Values(data)
         rebased._is_cleared = self._is_cleared
-        keys = rebased._laid_out()
         for key, value in self._decoded.items():
             name = name_of(key)
-            if saved.cleared or name in saved.put or name in saved.removed:
-                continue
-            if name in pending.put or data.get(name) == self._base.get(name):
-                key = keys.setdefault(key, key)
-                rebased._decoded[key] = value
-                rebased._encoded.pop(key, None)
-                # What was only looked at is not this request's own: a login of another user drops it.
-                if key in self._own:
-                    rebased._own = rebased._own | {key}
-        for key in list(keys):
+            is_current = name in pending.put or data.get(name) == self._base.get(name)
+            if is_current and not saved.reaches(name):
+                rebased._adopt(key, value, is_own=key in self._own)
+        rebased._drop_removed(pending, saved)
+        return rebased
+
+    def _adopt(self, key: Any, value: Any, *, is_own: bool) -> None:
+        """Go on with the very object that a request has in its hands."""
+        key = self._laid_out().setdefault(key, key)
+        self._decoded[key] = value
+        self._encoded.pop(key, None)
+        if is_own:  # what was only looked at is not: a login of another user drops it
+            self._own = self._own | {key}
+
+    def _drop_removed(self, pending: Changes, saved: Changes) -> None:
+        """Remove what the request had removed before, and nothing that was saved since."""
+        for key in list(self._laid_out()):
             name = name_of(key)
             if name in saved.put:
                 if pending.cleared:  # made after the clear(), which must not take it along
-                    rebased.put(key, rebased[key])
+                    self.put(key, self[key])
             elif name in pending.removed or (pending.cleared and name not in pending.put):
-                rebased.remove(key)
-        return rebased
+                self.remove(key)
 
     def _laid_out(self) -> dict[Any, Any]:
         if self._keys is None:
