@@ -84,6 +84,16 @@ def test_where_ours_has_the_same_name_it_takes_the_place(deployed: Callable[...,
     assert "Max-Age=0" not in sent["session"]
 
 
+@pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
+def test_so_it_is_in_debug_and_testing(deployed: Callable[..., Deployed], mode: str) -> None:
+    site = deployed(**{mode: True})
+
+    response = site.ask(session=site.before())
+
+    assert response.json["_user_id"] == "ann"
+    assert cookies_in(response).keys() == {"session"}
+
+
 def test_a_request_that_is_led_on_changes_no_cookie(deployed: Callable[..., Deployed]) -> None:
     site = deployed()
     old = site.before()

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_sessionkit.tokens import Token, bytes_of, is_sealed, is_token, key_of, new_token, text_of
+from flask_sessionkit.tokens import Token, bytes_of, is_sealed, is_token, key_of, key_of_former, new_token, text_of
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
@@ -110,6 +110,12 @@ def test_the_key_is_the_hash_that_the_documents_give() -> None:
     wanted = hashlib.sha256(b"flask_sessionkit/id/1\x00" + b"\x00\x04shop" + token.encode())
 
     assert key_of(token, "shop") == wanted.hexdigest()
+
+
+def test_the_key_of_what_was_taken_over_is_the_hash_that_the_documents_give() -> None:
+    wanted = hashlib.sha256(b"flask_sessionkit/taken-over/1\x00" + b"\x00\x04shop" + b"flask:1:ab")
+
+    assert key_of_former("flask:1:ab", "shop") == wanted.hexdigest()
 
 
 def test_the_length_goes_before_the_application() -> None:
