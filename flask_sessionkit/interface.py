@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from flask import g, has_app_context
+from flask import g, has_app_context, request
 from flask.sessions import SessionMixin
 
 from .auth import PASSIVE
@@ -38,7 +38,7 @@ from .session import Session
 from .signals import session_ended
 from .stores.base import Capability, Store
 from .streaming import watch
-from .transport import Cookie, Header, Transport
+from .transport import Header, Transport, tokens_in
 from .unavailable import RETRY_AFTER, become_unavailable
 
 if TYPE_CHECKING:
@@ -272,13 +272,24 @@ class SessionKitInterface(CookiePolicy):
                 response.headers.setdefault("Retry-After", str(RETRY_AFTER))  # the application's own page
             return
         self._tell_client(app, session, visit.transport, farewell, response)
-        if visit.ticket is not None and farewell.replaces:
-            self._forget_former(app, visit.ticket.predecessor.cookie, response)
+        is_taken_over = visit.ticket is not None and farewell.replaces
+        if self.predecessors and (is_taken_over or farewell.forget or farewell.is_logout):
+            self._forget_former(app, visit.transport, response)
 
-    def _forget_former(self, app: Flask, cookie: Cookie, response: Response) -> None:
-        """Delete the cookie of a session that was taken over, unless ours takes its place."""
-        if cookie.terms.get_cookie_name(cookie.app) != self.get_cookie_name(app):
-            cookie.forget(response)
+    def _forget_former(self, app: Flask, transport: Transport, response: Response) -> None:
+        """Delete the cookies that sessions were kept by before, of which ours does not take the place.
+
+        Also at a logout with a token of ours: the next request would begin another session with what lay unused.
+        """
+        header = request.environ.get("HTTP_COOKIE")
+        if header is None or not transport.is_kept_by_browser:
+            return
+        kept = {self.get_cookie_name(app)}
+        for cookie in (of(app).cookie for of in self.predecessors):
+            name = cookie.terms.get_cookie_name(cookie.app)
+            if name not in kept and tokens_in(header, named=name, could_be=bool):
+                cookie.forget(response)
+                kept.add(name)
 
     def _expires(self, app: Flask, session: Session, lasts: float) -> datetime | None:
         # Flask's date knows the idle limit alone, and who heeds it and not Max-Age would keep the cookie for too long.

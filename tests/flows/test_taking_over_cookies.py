@@ -12,6 +12,7 @@ from flask_login import logout_user as log_out
 from former_cookies import signed_by_flask, with_login
 
 from flask_sessionkit import SessionKit, logout_user
+from flask_sessionkit.flask_cookie import FlaskCookie
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
 
@@ -25,7 +26,7 @@ class Deployed:
         self.clock = clock
         self.store = PausingStore(MemoryStore())
         self.app = app = Flask("deployed")
-        app.config.update(SECRET_KEY=SECRET, SESSIONKIT_TAKE_OVER="flask", **config)
+        app.config.update({"SECRET_KEY": SECRET, "SESSIONKIT_TAKE_OVER": "flask", **config})
         self.kit = SessionKit(app, store=self.store, clock=clock)
         app.add_url_rule("/", "look", lambda: dict(session))
         app.add_url_rule("/logout", "logout", lambda: (logout_user(), "bye")[1])
@@ -130,6 +131,27 @@ def test_both_cookies_in_one_browser_are_ours_alone(deployed: Callable[..., Depl
         assert response.json["_user_id"] == "ann"
         assert cookies_in(response) == {}
     assert site.store.counts["create"] == 0
+
+
+def test_a_logout_deletes_a_cookie_of_flask_s_that_lay_unused(deployed: Callable[..., Deployed]) -> None:
+    """A server of before set it; the next request would begin a session with it."""
+    site = deployed(SESSIONKIT_TAKE_OVER=["flask", FlaskCookie])
+    new = cookies_in(site.ask(session=site.before()))["__Host-session"].partition(";")[0]
+    site.ask(**{"__Host-session": new})
+    cookies = {"__Host-session": new, "session": site.before(n=1)}
+
+    assert cookies_in(site.ask(**cookies)) == {}
+    sent = cookies_in(site.ask("/logout", **cookies))
+
+    assert sent.keys() == {"__Host-session", "session"}
+    assert all("Max-Age=0" in rest for rest in sent.values())
+
+
+def test_a_logout_deletes_no_cookie_that_is_not_there(deployed: Callable[..., Deployed]) -> None:
+    site = deployed()
+    new = cookies_in(site.ask(session=site.before()))["__Host-session"].partition(";")[0]
+
+    assert cookies_in(site.ask("/logout", **{"__Host-session": new})).keys() == {"__Host-session"}
 
 
 def test_a_token_of_ours_under_flask_s_name_is_none(deployed: Callable[..., Deployed]) -> None:
