@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -84,8 +83,6 @@ class MemcachedStore:
             raise ConfigError(f"MemcachedStore(timeout=...) must be a positive number, not {timeout}. Use 0.5.")
         self._prefix = prefix
         self._timeout = timeout
-        self._left_to_parent: list[object] = []
-        self._pid = os.getpid()
         self._servers = Servers(self._addresses, timeout)
 
     @classmethod
@@ -202,19 +199,10 @@ class MemcachedStore:
         return list(dict.fromkeys(said))
 
     def _all(self) -> list[Node]:
-        self._node("")
         return self._servers.all()
 
     def _node(self, key: str) -> Node:
-        """Return the server on which something lies. A child process gets connections of its own.
-
-        On its parent's, both would read each other's answers. Those are kept, unused: they are the parent's to close.
-        """
-        pid = os.getpid()
-        if pid != self._pid:
-            self._left_to_parent.append(self._servers)
-            self._servers = Servers(self._addresses, self._timeout)
-            self._pid = pid
+        """Return the server on which something lies."""
         return self._servers.node(key)
 
     def _read(self, key: str) -> _VersionAsRead | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import time
 import weakref
@@ -31,9 +32,22 @@ _MOST_IDLE: Final = 60.0
 
 
 class Servers:
-    """All servers as one process reaches them, and which of them has what."""
+    """All servers as one process reaches them, and which of them has what. A child process gets connections of its own.
+
+    On its parent's, both would read each other's answers.
+
+    :param timeout: seconds to wait for a free connection, for it to be made, and for an answer.
+    """
 
     def __init__(self, addresses: Sequence[Address], timeout: float) -> None:
+        self._addresses, self._timeout = addresses, timeout
+        # Kept, unused: they are the parent's to close.
+        self._left_to_parent: list[object] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        addresses, timeout = self._addresses, self._timeout
         self._nodes: dict[str, Node] = {name_of(address): Node(address, timeout) for address in addresses}
         self._only = next(iter(self._nodes.values())) if len(self._nodes) == 1 else None
         # Its own hash is written in Python: 42 microseconds for three servers, as much as the trip to one.
@@ -41,11 +55,18 @@ class Servers:
 
     def all(self) -> list[Node]:
         """Return every server."""
+        self._leave_the_parents()
         return list(self._nodes.values())
 
     def node(self, key: str) -> Node:
         """Return the server that has a key or an owner's index; always the same one, whether it is up or down."""
+        self._leave_the_parents()
         return self._only or self._nodes[self._hash.get_node(key)]
+
+    def _leave_the_parents(self) -> None:
+        if os.getpid() != self._pid:
+            self._left_to_parent.append(self._nodes)
+            self._begin()
 
 
 class Node:

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 from former_shops import Settings, Shop, former, kept, moved, signed_in
+from servers import MemcachedServer, Proxy
 
 from flask_sessionkit.compat.flask_session.former_records import items_of, packed
 from flask_sessionkit.compat.flask_session.place_files import FilesPlace
+from flask_sessionkit.compat.flask_session.place_memcached import MemcachedPlace
 from flask_sessionkit.compat.flask_session.places import Place
 from flask_sessionkit.errors import StoreError
+from flask_sessionkit.testing.processes import forked
 
 DAY = 86_400
 
@@ -284,3 +287,20 @@ def test_an_item_of_memcached_is_rewritten_in_its_place(settings_of: Callable[[s
     (after,) = place.walk(now=time.time())
     assert after.until == before.until == pytest.approx(time.time() + 60 * DAY, abs=60)
     assert shop.asked_by(cookie).json == {"n": 1}
+
+
+@pytest.mark.memcached
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_asks_memcached_on_connections_of_its_own(memcached_server: MemcachedServer) -> None:
+    with Proxy(memcached_server.host, memcached_server.port) as proxy:
+        place = MemcachedPlace([(proxy.host, proxy.port)], prefix="session:", timeout=10)
+        place.read("session:x", now=0)
+
+        def look() -> None:
+            for _ in range(100):
+                assert place.read("session:x", now=0) is None
+
+        forked(look)()
+        look()
+
+        assert proxy.connections == 2

@@ -24,8 +24,6 @@ LENGTH: Final = struct.Struct(">I")
 CONVERTED, REFUSED = b"c", b"r"
 #: Bytes that this process may have: a pickle of a few can ask for any number.
 _MOST_MEMORY: Final = 2**30
-#: Classes of the list below that can be written to, which a pickle may try.
-_OPEN_CLASSES: Final = (Markup, UUID, ZoneInfo)
 
 
 def main() -> None:
@@ -39,7 +37,7 @@ def main() -> None:
 
 
 def _answer(pickled: bytes) -> tuple[bytes, bytes]:
-    before = [dict(vars(kind)) for kind in _OPEN_CLASSES]
+    before = _writable()
     try:
         items = _Narrow(io.BytesIO(pickled)).load()
         is_session = type(items) is dict and all(type(name) is str for name in items)
@@ -50,7 +48,7 @@ def _answer(pickled: bytes) -> tuple[bytes, bytes]:
         answer = REFUSED, str(error).encode("utf-8", "replace")
     except Exception as error:  # noqa: BLE001  # a broken pickle raises anything at all
         answer = REFUSED, type(error).__name__.encode()
-    if before != [dict(vars(kind)) for kind in _OPEN_CLASSES]:
+    if before != _writable():
         os._exit(3)  # It changed what the next ones are read with.
     return answer
 
@@ -120,6 +118,13 @@ _KNOWN: Final[dict[tuple[str, str], Callable[..., Any]]] = {
     ("uuid", "UUID"): UUID,
     ("zoneinfo", "ZoneInfo"): ZoneInfo,
 }
+
+
+def _writable() -> list[object]:
+    """Return all that a pickle could write to among what it is given: BUILD sets attributes, of a class too."""
+    of_classes = [dict(vars(kind)) for kind in (Markup, UUID, ZoneInfo)]
+    own = (_rebuilt, _latin_1, _attribute, _zone)
+    return [*of_classes, *((one.__code__, one.__defaults__, one.__kwdefaults__, dict(vars(one))) for one in own)]
 
 
 def _confine() -> None:
