@@ -297,18 +297,39 @@ def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding
             "and nobody can end it. Set it to the URL of a durable store.",
         )
         return
-    kind, able = type(site.store).__name__, site.store.capabilities
-    try:
-        site.store.load(secrets.token_hex(32), now=site.clock.now())
-    except StoreError as error:
-        yield Finding(Mark.FAULT, name, f"{kind} cannot answer: {error}")
-    else:
-        yield Finding(Mark.OK, name, f"{kind} answers a read; a write was not tried.")
-        yield from _by_the_store(site, site.store, name)
+    yield from _of_answer(site, site.store, name)
     if not site.is_client_kind and not site.settings.encrypt_records:
         yield Finding(
             Mark.NOTE, "SESSIONKIT_ENCRYPT_RECORDS", "Off: who may read the store reads the data of sessions."
         )
+    yield from _of_capabilities(site, site.store, name, has_stamp=has_stamp)
+
+
+def _of_answer(site: SessionKitInterface, store: Store, name: str) -> Iterator[Finding]:
+    kind = type(store).__name__
+    try:
+        store.load(secrets.token_hex(32), now=site.clock.now())
+    except StoreError as error:
+        yield Finding(Mark.FAULT, name, f"{kind} cannot answer: {error}")
+    else:
+        yield Finding(Mark.OK, name, f"{kind} answers a read; a write was not tried.")
+        yield from _by_the_store(site, store, name)
+
+
+def _by_the_store(site: SessionKitInterface, store: Store, name: str) -> Iterator[Finding]:
+    """Let a store say what it knows of its server, folder or file."""
+    if not isinstance(store, Judges):
+        return
+    largest = _LARGEST_STANDING if site.is_client_kind else site.settings.max_size + OVERHEAD_ENCRYPTED
+    try:
+        for mark, text in store.judge(now=site.clock.now(), largest=largest):
+            yield Finding(mark, name, text)
+    except StoreError as error:
+        yield Finding(Mark.FAULT, name, f"{type(store).__name__} cannot be judged: {error}")
+
+
+def _of_capabilities(site: SessionKitInterface, store: Store, name: str, *, has_stamp: bool) -> Iterator[Finding]:
+    kind, able = type(store).__name__, store.capabilities
     if Capability.DURABLE not in able and site.is_client_kind:
         yield Finding(
             Mark.FAULT, name, f"{kind} forgets, and nothing starts with it but debug and testing. Name another."
@@ -326,15 +347,3 @@ def _of_store(site: SessionKitInterface, *, has_stamp: bool) -> Iterator[Finding
         )
     if Capability.PURGE in able:
         yield Finding(Mark.NOTE, name, "What has expired stays until flask sessions purge removes it. Run it daily.")
-
-
-def _by_the_store(site: SessionKitInterface, store: Store, name: str) -> Iterator[Finding]:
-    """Let a store say what it knows of its server, folder or file."""
-    if not isinstance(store, Judges):
-        return
-    largest = _LARGEST_STANDING if site.is_client_kind else site.settings.max_size + OVERHEAD_ENCRYPTED
-    try:
-        for mark, text in store.judge(now=site.clock.now(), largest=largest):
-            yield Finding(mark, name, text)
-    except StoreError as error:
-        yield Finding(Mark.FAULT, name, f"{type(store).__name__} cannot be judged: {error}")
