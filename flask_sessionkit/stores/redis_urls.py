@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -58,13 +59,14 @@ def read_url(url: str) -> Address:
         raise _wrong("its scheme is unknown", f"Use one of: {', '.join(f'{name}://' for name in SCHEMES)}.")
     kind = _KINDS.get(scheme, scheme.partition("+")[2])
     is_tls = scheme.startswith("rediss")
-    try:
-        parts = urlsplit(f"//{rest}")
-    except ValueError:
-        raise _wrong("its host cannot be read", "In a password write '[' as %5B and ']' as %5D.") from None
+    # Not by ``urlsplit``: newer ones refuse brackets around one host of several (cpython#105704).
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    parts = urlsplit(f"//host{rest.removeprefix(netloc)}")
     if parts.fragment or "@" in parts.path + parts.query:
         raise _wrong("a part of a password seems to stand in its path", "Write '@' as %40, '/' as %2F, '#' as %23.")
-    user, _, hosts = parts.netloc.rpartition("@")
+    user, _, hosts = netloc.rpartition("@")
+    if "[" in user or "]" in user:
+        raise _wrong("its host cannot be read", "In a password write '[' as %5B and ']' as %5D.")
     query = _query(parts.query, kind, is_tls)
     options = _credentials(user) | {name: value for name, value in query.items() if name in _TLS_OPTIONS}
     path = unquote(parts.path)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -18,6 +19,7 @@ import valkey
 from servers import RedisServer
 
 from flask_sessionkit.errors import ConfigError
+from flask_sessionkit.stores import redis_urls
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.stores.redis_clients import is_client, server_of
@@ -53,6 +55,22 @@ def options_of(client: Any) -> dict[str, Any]:
 )
 def test_a_url_names_a_server_and_the_name_holds_no_password(url: str, name: str) -> None:
     assert server(url).name == name
+
+
+def test_several_hosts_are_read_whatever_python_thinks_of_their_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python 3.14 does: brackets are for a host that is one IPv6 address (cpython#105704)."""
+
+    def strict(text: str) -> Any:
+        if "," in text and "[" in text:
+            raise ValueError("Invalid IPv6 URL")
+        return urlsplit(text)
+
+    monkeypatch.setattr(redis_urls, "urlsplit", strict)
+
+    read = redis_urls.read_url("redis+sentinel://ann:pa55@a,[::1]:7000/main/4?sentinel_password=pa55")
+
+    assert read.hosts == [("a", 26379), ("::1", 7000)]
+    assert (read.path, read.options["db"]) == ("main", 4)
 
 
 def test_a_url_is_read_to_the_letter() -> None:
