@@ -11,7 +11,7 @@ from flask_login import LoginManager, UserMixin, current_user, fresh_login_requi
 from flask_login import logout_user as log_out
 from former_cookies import signed_by_flask, with_login
 
-from flask_sessionkit import SessionKit, logout_user
+from flask_sessionkit import SessionKit, login_user, logout_user
 from flask_sessionkit.flask_cookie import FlaskCookie
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.testing import FrozenClock, PausingStore
@@ -145,6 +145,18 @@ def test_a_logout_deletes_a_cookie_of_flask_s_that_lay_unused(deployed: Callable
 
     assert sent.keys() == {"__Host-session", "session"}
     assert all("Max-Age=0" in rest for rest in sent.values())
+
+
+def test_a_logout_by_header_touches_no_cookie(deployed: Callable[..., Deployed]) -> None:
+    site = deployed(SESSIONKIT_TRANSPORT="both")
+    site.app.add_url_rule("/login", "login", lambda: (login_user("ann"), "in")[1])
+    client = site.app.test_client(use_cookies=False)
+    token = client.get("/login", headers={"X-Session-Token": ""}).headers["X-Session-Token"]
+
+    response = client.get("/logout", headers={"X-Session-Token": token, "Cookie": f"session={site.before()}"})
+
+    assert response.headers["X-Session-Token"] == ""
+    assert cookies_in(response) == {}
 
 
 def test_a_logout_deletes_no_cookie_that_is_not_there(deployed: Callable[..., Deployed]) -> None:
