@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from enum import Enum
 from itertools import islice
 from typing import Final, NamedTuple
@@ -30,6 +32,8 @@ from .migrating_marks import coming, is_listed_on_its_way, is_mark, is_place, ke
 _ATTEMPTS: Final = 64
 #: Bytes that the mark of a move needs beside a payload: a record's other fields, and at most 1 KiB of info.
 _ROOM: Final = 2048
+#: Records that a copy moves at a time.
+_AT_ONCE: Final = 8
 
 
 class Copied(Enum):
@@ -114,15 +118,25 @@ class MigratingStore:
         return None if found is None else found.record
 
     def create(self, record: Record) -> bool:
-        """Insert a record into the new store; see ``Store.create``. The old one is asked only where a mark lies."""
-        if self.new.create(record):
+        """Insert a record into the new store, unless its key is taken in either; see ``Store.create``.
+
+        Of two servers with the stores in different orders that create under one key, at most one succeeds. (Tokens are
+        never one; what stands for a user in a revocation store, or for a cookie of before, has a key that is reckoned.)
+        """
+        if not self.new.create(record):
+            there = self.new.load(record.key, now=record.seen_at)
+            found = self._found(record.key, _ANY_TIME)
+            if found is not None or there is None or not is_place(there):
+                return found is not None and found.record.version == record.version
+            at = min(record.seen_at, there.expires_at - 1)
+            if self.new.replace(record, expected=there.version, now=at).outcome is not Outcome.OK:
+                return False
+        other = self.old.load(record.key, now=record.seen_at)
+        if other is None or is_mark(other):
             return True
-        there = self.new.load(record.key, now=record.seen_at)
-        found = self._found(record.key, _ANY_TIME)
-        if found is not None or there is None or not is_place(there):
-            return found is not None and found.record.version == record.version
-        at = min(record.seen_at, there.expires_at - 1)
-        return self.new.replace(record, expected=there.version, now=at).outcome is Outcome.OK
+        left = moved(record, now=record.seen_at)
+        self.new.replace(left, expected=record.version, now=record.seen_at)
+        return False
 
     def replace(self, record: Record, *, expected: Version | None, now: float) -> Write:
         """Overwrite a record if it is still the version that was read; see ``Store.replace``."""
@@ -184,18 +198,18 @@ class MigratingStore:
                 f"{type(self.old).__name__} cannot be walked from end to end. Its sessions come over as they are asked "
                 "for; keep it as the old store until the last of them has ended."
             )
-        for record in self.old.scan():
-            now = clock.now()
-            if is_place(record):
-                yield Copied.THERE
-            elif record.expires_at <= now:
-                yield Copied.ENDED
-            elif self._is_brought(record, now):
-                yield Copied.MOVED
-            else:
-                # It was changed, moved or ended since it was read.
-                found = self._found(record.key, now)
-                yield Copied.THERE if found is not None and found.store is self.new else Copied.ENDED
+        # What a copy does most is to wait for disks, and several that wait for one wait no longer than the first.
+        under_way: deque[Future[Copied]] = deque()
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            for record in self.old.scan():
+                under_way.append(pool.submit(self._copied, record, clock.now()))
+                if len(under_way) > 2 * _AT_ONCE:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     # Where a record is.
 
@@ -284,10 +298,18 @@ class MigratingStore:
         place = kept_longer(here, record, now=at)
         return place if self.new.replace(place, expected=here.version, now=at).outcome is Outcome.OK else None
 
-    def _is_brought(self, record: Record, now: float) -> bool:
-        if is_mark(record):
-            return _finish(record, self.old, self.new, now)
-        return self._take_over(record, None, now)
+    def _copied(self, record: Record, now: float) -> Copied:
+        """Move one record that a walk gave, and say what became of it."""
+        if is_place(record):
+            return Copied.THERE
+        if record.expires_at <= now:
+            return Copied.ENDED
+        is_brought = _finish(record, self.old, self.new, now) if is_mark(record) else self._take_over(record, None, now)
+        if is_brought:
+            return Copied.MOVED
+        # It was changed, moved or ended since it was read.
+        found = self._found(record.key, now)
+        return Copied.THERE if found is not None and found.store is self.new else Copied.ENDED
 
     # What not every store can do.
 

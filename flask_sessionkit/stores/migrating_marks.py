@@ -73,9 +73,10 @@ def move_of(record: Record) -> Move | None:
     if not record.payload.startswith(_MOVING):
         return None
     try:
-        return _decode(memoryview(record.payload)[len(_MOVING) :])
+        move = _decode(memoryview(record.payload)[len(_MOVING) :])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # no secret opens it either, so it counts as a record that can be ended and no more
+    return move if move.record.key == record.key else None  # who writes to one store writes under no key of the other
 
 
 def is_mark(record: Record) -> bool:

@@ -212,10 +212,10 @@ def test_a_session_that_moved_costs_what_it_costs_there(servers: Servers) -> Non
     assert (servers.new.counts, servers.old.counts) == ({"load": 1, "replace": 1}, {})
 
 
-def test_a_new_session_asks_the_new_store_alone(servers: Servers) -> None:
+def test_a_new_session_asks_the_old_store_whether_its_key_is_taken(servers: Servers) -> None:
     servers.slow.ask(None, put(cart=1))
 
-    assert (servers.new.counts, servers.old.counts) == ({"create": 1}, {})
+    assert (servers.new.counts, servers.old.counts) == ({"create": 1}, {"load": 1})
 
 
 def test_tokens_that_age_renews_are_followed_over_the_move() -> None:

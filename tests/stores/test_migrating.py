@@ -32,7 +32,7 @@ from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.migrating import MigratingStore
 from flask_sessionkit.stores.migrating_marks import coming, moving
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
-from flask_sessionkit.testing import FrozenClock, PausingStore, StoreContract
+from flask_sessionkit.testing import FrozenClock, PausingStore, StoreContract, in_thread, race
 from flask_sessionkit.testing.contract import ABSOLUTE, END, NOW, OWNER, StoreFactory, a_key, a_record, a_version
 
 
@@ -147,7 +147,7 @@ def test_what_the_new_one_knows_costs_what_it_costs_alone(
     assert both.replace(changed, expected=record.version, now=NOW + 100) == Write(Outcome.OK)
 
     assert new.counts == {"create": 1, "load": 1, "replace": 2}
-    assert old.counts == {}
+    assert old.counts == {"load": 1}  # at its creation, in case that another server makes the same
 
 
 def test_what_neither_knows_is_asked_of_each_once(both: MigratingStore, new: PausingStore, old: PausingStore) -> None:
@@ -265,6 +265,64 @@ def test_a_record_may_be_created_again_where_one_was_deleted(both: MigratingStor
     assert both.create(again) is True
     assert both.create(record) is False
     assert both.load(record.key, now=NOW) == again
+
+
+def test_a_key_that_is_taken_in_the_old_one_is_taken(both: MigratingStore) -> None:
+    for number, record in enumerate((a_record(1), a_record(2, seen_at=NOW - 4000))):
+        both.old.create(record)
+
+        assert both.create(a_record(number + 1, payload=b"another")) is False
+        found = both.load(record.key, now=NOW)
+        assert found is not None
+        assert found.payload == record.payload
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_of_servers_of_both_orders_that_create_the_same_at_most_one_does(nth: int) -> None:
+    """What stands for a user in a revocation store, or for a cookie of before, has a key that is reckoned."""
+    one, other = PausingStore(MemoryStore()), PausingStore(MemoryStore())
+    first, second = MigratingStore(one, other), MigratingStore(other.inner, one.inner)
+    mine, theirs = a_record(payload=b"mine"), a_record(payload=b"theirs")
+    gap = one.pause_before("create") if nth == 1 else other.pause_before("load")
+
+    running = in_thread(first.create, mine)
+    with gap:
+        is_theirs = second.create(theirs)
+    is_mine = running.result()
+
+    assert [is_mine, is_theirs] == ([False, True] if nth == 1 else [True, False])
+    for store in (first, second, first):
+        found = store.load(mine.key, now=NOW)
+        assert found is not None
+        assert found.payload == (b"mine" if is_mine else b"theirs")
+
+
+def test_servers_of_both_orders_that_create_at_once_do_not_both_succeed() -> None:
+    one, other = MemoryStore(), MemoryStore()
+    first, second = MigratingStore(one, other), MigratingStore(other, one)
+    records = [(a_record(number, payload=b"0"), a_record(number, payload=b"1")) for number in range(200)]
+
+    rounds = race(
+        lambda number: first.create(records[number][0]), lambda number: second.create(records[number][1]), rounds=200
+    )
+
+    for pair, answers in zip(records, rounds, strict=True):
+        found = first.load(pair[0].key, now=NOW)
+        winners = [record.payload for record, answer in zip(pair, answers, strict=True) if answer]
+        assert winners == ([] if found is None else [found.payload])
+
+
+def test_a_mark_speaks_of_no_other_key(both: MigratingStore) -> None:
+    """Who can write to the old store alone writes nothing to the new one but under the same key."""
+    victim = a_record(1)
+    both.new.create(victim)
+    forged = moving(structs.replace(a_record(1, payload=b"forged")), over=victim)
+    both.old.create(structs.replace(forged, key=a_key(2)))
+
+    both.load(a_key(2), now=NOW)
+    copied(both)
+
+    assert both.load(victim.key, now=NOW) == victim
 
 
 def test_it_may_come_back_again_and_again(both: MigratingStore) -> None:
@@ -472,7 +530,7 @@ def test_a_copy_asks_for_four_writes_and_one_look_a_session(
 
 
 def test_a_copy_that_was_killed_goes_on(both: MigratingStore, old: PausingStore, new: PausingStore) -> None:
-    records = [a_record(number) for number in range(8)]
+    records = [a_record(number) for number in range(200)]
     for record in records:
         old.inner.create(record)
     for nth, store in enumerate((new, old, new, old)):
