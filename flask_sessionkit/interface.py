@@ -16,27 +16,18 @@ from flask.sessions import SessionMixin
 from .auth import PASSIVE
 from .backends import Backend
 from .caching import has_header, vary_by
-from .census import Census, census, samples_of_records, samples_of_standings
-from .circumstances import Circumstances, Rules, limits_of
-from .client_backend import ClientBackend
-from .client_roster import ClientRoster
+from .census import Census
+from .circumstances import Circumstances, Rules
 from .clock import Clock
-from .config import Settings, set_too_late
+from .config import Settings
 from .cookie_policy import CookiePolicy
-from .discreet import DiscreetStruct
-from .errors import ConfigError, SessionKitError, StoreError
+from .errors import SessionKitError, StoreError
+from .keeper import Keeper
 from .lifecycle import Farewell, Visit
 from .predecessors import PredecessorOf, Ticket, tickets_in
-from .reasons import Reason
-from .revocations import Revocations
 from .roster import Roster
-from .sealing import KeyRing
-from .secret_keys import fit_secrets
-from .server_backend import ServerBackend
-from .server_roster import ServerRoster
 from .session import Session
-from .signals import session_ended
-from .stores.base import Capability, Store
+from .stores.base import Store
 from .streaming import watch
 from .transport import Header, Transport, tokens_in
 from .unavailable import RETRY_AFTER, become_unavailable
@@ -45,9 +36,6 @@ if TYPE_CHECKING:
     from flask import Flask, Request, Response
 
 _log = logging.getLogger("flask_sessionkit")
-
-#: Names of a cookie whose keys are kept.
-_MOST_NAMES = 16
 
 
 class SessionKitInterface(CookiePolicy):
@@ -86,8 +74,7 @@ class SessionKitInterface(CookiePolicy):
             "both": (settings.header_name, "Cookie"),
         }[settings.transport]
         self._latest_rules: Rules | None = None
-        #: By the cookie's name, which some applications choose by the request.
-        self._keyed: dict[str, tuple[_Named, KeyRing, Backend]] = {}
+        self._keeper = self._new_keeper()
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
         """Return a session that reads nothing until it is looked at; ``None`` without a secret, as Flask does."""
@@ -113,102 +100,32 @@ class SessionKitInterface(CookiePolicy):
 
     def roster(self, app: Flask) -> Roster:
         """Return the list of who is signed in where."""
-        _, ring, backend = self._with_secrets(app)
-        tell = partial(_tell_end, app)
-        if isinstance(backend, ServerBackend):
-            return ServerRoster(backend, self.clock, tell, has_stamp=self._stamp_of() is not None)
-        return ClientRoster(ring, self._revocations(ring), self.clock, tell)
+        return self._keeper.roster(app)
 
     def census(self, app: Flask) -> Census | None:
         """Return how many sessions there are; ``None`` if that cannot be known. Walks through the whole store.
 
         :raises StoreError: the store cannot answer.
         """
-        _, ring, backend = self._with_secrets(app)
-        now = self.clock.now()
-        if isinstance(backend, ServerBackend):
-            permanent_idle = app.permanent_session_lifetime.total_seconds()
-            limits = partial(limits_of, self.settings.timeouts, permanent_idle=permanent_idle)
-            samples = samples_of_records(backend, now=now, limits=limits)
-        else:
-            revocations = self._revocations(ring)
-            samples = None if revocations is None else samples_of_standings(revocations, now=now)
-        return None if samples is None else census(samples)
+        return self._keeper.census(app)
 
     def backend(self, app: Flask) -> Backend:
         """Return what keeps sessions behind the seal of the application's secrets of this moment.
 
         :raises ConfigError: a secret is weak or of the wrong type.
         """
-        return self._with_secrets(app)[2]
+        return self._keeper.backend(app)
 
     def with_parts(self, *, store: Store | None = None, clock: Clock | None = None) -> Self:
         """Return the same with another store or clock, for tests; a request under way keeps what it has."""
         other = copy(self)
         other.store = self.store if store is None else store
         other.clock = self.clock if clock is None else clock
-        other._keyed = {}
+        other._keeper = other._new_keeper()
         return other
 
-    def _with_secrets(self, app: Flask) -> tuple[_Named, KeyRing, Backend]:
-        # Looked up at each request, as Flask does: applications set their secrets late.
-        is_strict = not (self.settings.allow_weak_secret or app.config["DEBUG"] or app.config["TESTING"])
-        named = _Named(
-            app.secret_key,
-            _frozen(app.config.get("SECRET_KEY_FALLBACKS")),
-            is_strict,
-            self.cookie_settings(app) if self.is_client_kind else None,
-        )
-        name = self.get_cookie_name(app) if self.is_client_kind else ""
-        keyed = self._keyed.get(name)
-        if keyed is None or keyed[0] != named:
-            if not self._keyed and (late := set_too_late(self.settings, app.config)):
-                _log.warning("SessionKit(app) had read the settings before %s. Set it earlier.", ", ".join(late))
-            secrets, problems = fit_secrets(
-                app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=not is_strict
-            )
-            if problems:
-                raise ConfigError("\n".join(problems))
-            ring = KeyRing(secrets, app_id=self.settings.app_id, cookie_name=name)
-            if is_strict and not self._keyed:
-                self._advise()
-            if len(self._keyed) >= _MOST_NAMES:
-                self._keyed.clear()
-            self._keyed[name] = keyed = (named, ring, self._backend(app, ring))
-        return keyed
-
-    def _backend(self, app: Flask, ring: KeyRing) -> Backend:
-        if self.is_client_kind or self.store is None:
-            room = self.cookie(app).room()
-            return ClientBackend(ring, self._revocations(ring), room=room)
-        return ServerBackend(
-            self.store,
-            ring,
-            app_id=self.settings.app_id,
-            max_size=self.settings.max_size,
-            encrypts=self.settings.encrypt_records,
-        )
-
-    def _revocations(self, ring: KeyRing) -> Revocations | None:
-        return None if self.store is None else Revocations(self.store, ring, self.clock)
-
-    def _advise(self) -> None:
-        if self.store is None:
-            _log.warning(
-                "SESSIONKIT_REVOCATION_STORE is None: a logout clears one browser, and a cookie that was copied stays "
-                "valid until it expires."
-            )
-            return
-        able = self.store.capabilities
-        if not able & (Capability.DURABLE | Capability.SHARED):
-            _log.warning(
-                "Sessions end with this process, and no other sees them. Set SESSIONKIT_STORE to a durable store."
-            )
-        if Capability.INDEX_BEST_EFFORT in able and self._stamp_of() is None and not self.is_client_kind:
-            _log.warning(
-                "This store may forget which sessions a user has, so revoke_user() and a logout everywhere raise an "
-                "error. Register @kit.user_stamp."
-            )
+    def _new_keeper(self) -> Keeper:
+        return Keeper(self, self.settings, self.store, self.clock, self._stamp_of, is_client_kind=self.is_client_kind)
 
     def _visit(self, app: Flask, request: Request, opened_at: float) -> _Visit:
         csrf_field = app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
@@ -342,29 +259,9 @@ def interface_of(app: Flask) -> SessionKitInterface:
     return interface
 
 
-class _Named(DiscreetStruct, frozen=True):
-    """What the keys of an application depend on, as it was when they were made."""
-
-    secret: object
-    fallbacks: object
-    is_strict: bool
-    cookie: tuple[object, ...] | None
-
-    def __repr__(self) -> str:
-        return "<_Named>"
-
-
-def _frozen(fallbacks: object) -> object:
-    return tuple(fallbacks) if isinstance(fallbacks, list) else fallbacks
-
-
 def _is_prefetch(purpose: str | None) -> bool:
     """Return whether a browser asks in advance; nobody may ever see the answer (Fetch Standard, Sec-Purpose)."""
     return purpose is not None and re.split("[;,]", purpose, maxsplit=1)[0].strip(" \t") == "prefetch"
-
-
-def _tell_end(app: Flask, reason: Reason, user: str | None) -> None:
-    session_ended.send(app, reason=reason.value, user_id=user)
 
 
 def _device(request: Request) -> tuple[str, str]:
