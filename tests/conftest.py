@@ -22,6 +22,15 @@ _tests_run = 0
 _tokens: set[str] = set()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that another worker would give to other tests: pytest-xdist cannot share such tests out."""
+    drawn = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if drawn:
+        raise pytest.UsageError(
+            f"The name of a test holds an address, another one in each process: {drawn[0]}. Use ids."
+        )
+
+
 def pytest_runtest_teardown() -> None:
     """Close, now and then, what stores of earlier tests have left open: cycles hold them, and files have a limit."""
     global _tests_run

@@ -158,7 +158,7 @@ def test_two_urls_are_copied_where_the_servers_know_both_in_either_order(shop: S
 @pytest.mark.parametrize(
     "config",
     [{}, {"STORE": FILES}, {"STORE": SQLITE}, {"STORE": SQLITE, "TAKE_OVER": "memory:"}, {"STORE": MemoryStore()}],
-    ids=str,
+    ids=["the default", "the old one", "the new one", "the new one and a third", "a third"],
 )
 def test_servers_that_would_lose_sessions_from_sight_are_not_copied_under(shop: Shop, config: dict[str, Any]) -> None:
     token = shop.server(STORE=FILES).token(login("ann"))
