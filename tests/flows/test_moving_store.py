@@ -229,3 +229,21 @@ def test_tokens_that_age_renews_are_followed_over_the_move() -> None:
     servers.clock.tick(31)
     assert servers.quick.seen(old) == NOBODY
     assert servers.quick.seen(new) == NOBODY  # two have it, so nobody has
+
+
+@pytest.mark.parametrize("order", ["same", "other"])
+def test_what_a_revocation_store_knows_moves_too(order: str) -> None:
+    """Of sessions that lie in browsers: who was signed out before, meanwhile or afterwards stays so."""
+    clock, new, old = FrozenClock(), MemoryStore(), MemoryStore()
+    before, after = (Site(store, clock, in_cookies=True) for store in (old, new))
+    stores = (new, old) if order == "same" else (old, new)
+    between = [Site(MigratingStore(*pair), clock, in_cookies=True) for pair in (stores, (new, old))]
+    tokens = [before.token(login("ann")) for _ in range(4)]
+
+    before.ask(tokens[0], logout)
+    between[0].ask(tokens[1], logout)
+    between[1].seen(tokens[3])
+    after.ask(tokens[2], logout)
+
+    for site in (between[1], after):
+        assert [site.seen(token).user for token in tokens] == [None, None, None, "ann"]
