@@ -286,6 +286,20 @@ def test_it_has_none_of_our_environment(reader: PickleProcess, monkeypatch: pyte
         assert b"hidden" not in environment.read_bytes()
 
 
+def test_it_finds_no_module_among_temporary_files(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may write there, and an application may have put "." into its path."""
+    everybody_s = tmp_path_factory.mktemp("temporary")
+    (everybody_s / "uuid.py").write_text(f"open({str(everybody_s / 'it ran')!r}, 'w')\nraise SystemExit")
+    monkeypatch.setattr("tempfile.tempdir", str(everybody_s))
+    monkeypatch.syspath_prepend(".")
+
+    with PickleProcess() as process:
+        assert items_of(process.read(pickle.dumps({"next": 1})).data or b"") == {"next": 1}
+    assert not (everybody_s / "it ran").exists()
+
+
 def test_a_process_that_serves_requests_has_no_reader() -> None:
     code = "import sys, flask_sessionkit.compat.flask_session; print([n for n in sys.modules if 'pickle_' in n])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -75,6 +75,8 @@ class PickleProcess:
         process.stdin.flush()
 
     def _begin(self) -> subprocess.Popen[bytes]:
+        # Relative ones would lead into the folder for temporary files, where anybody may put a module.
+        paths = [os.path.abspath(path) for path in sys.path if path]
         kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TZ", "PYTHONTZPATH") if name in os.environ}
         self._answers = SimpleQueue()
         self._process = subprocess.Popen(  # noqa: S603  # Python itself, and a module of ours
@@ -83,7 +85,7 @@ class PickleProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=tempfile.gettempdir(),
-            env=kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=kept | {"PYTHONPATH": os.pathsep.join(paths)},
         )
         threading.Thread(target=_listen, args=(self._process, self._answers), daemon=True).start()
         return self._process
