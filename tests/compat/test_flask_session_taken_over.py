@@ -13,7 +13,7 @@ import pytest
 from flask import session
 from former_shops import SECRET, Settings, Shop, cookie_of, former, kept, moved, signed_in
 
-from flask_sessionkit.testing import FrozenClock, in_thread, pausing
+from flask_sessionkit.testing import FrozenClock, in_thread, pausing, race
 
 DAY = timedelta(days=1)
 
@@ -381,4 +381,20 @@ def test_a_second_request_does_not_sign_out_the_first(settings_of: Callable[[str
 
     assert second.json == kept("ann")
     assert shop.asked_by(new).json == kept("ann")
+    assert not lies_there(shop, cookie)
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgresql", "json-files"])
+def test_a_pages_requests_that_come_at_once_are_all_signed_in(
+    kind: str, settings_of: Callable[[str], Settings]
+) -> None:
+    settings = settings_of(kind)
+    cookie = signed_in(former(settings))
+    shop = moved(settings, SESSIONKIT_STORE_TIMEOUT=10)
+
+    seen = race(*[lambda lane: shop.asked_by(cookie).json] * 6)
+
+    assert seen == [[kept("ann")] * 6]
+    with shop.app.app_context():
+        assert len(shop.kit.sessions_of("ann")) == 1
     assert not lies_there(shop, cookie)

@@ -307,6 +307,14 @@ def test_check_tells_of_files_that_others_read_or_write(folder: Path) -> None:
     assert marks_of(safe, "SESSION_FILE_MODE") == marks_of(safe, "SESSION_FILE_DIR") == []
 
 
+def test_check_tells_that_sessions_are_taken_over() -> None:
+    on = moved(lambda app: {"SESSION_TYPE": "filesystem"})
+    off = moved(lambda app: {"SESSION_TYPE": "filesystem", "SESSIONKIT_TAKE_OVER": []})
+
+    assert marks_of(on, "SESSIONKIT_TAKE_OVER") == ["note"]
+    assert marks_of(off, "SESSIONKIT_TAKE_OVER") == []
+
+
 def test_check_tells_of_pickles() -> None:
     assert marks_of(moved(lambda app: {"SESSION_TYPE": "filesystem"}), "SESSION_TYPE") == ["note"]
 

@@ -303,6 +303,13 @@ def _findings(config: Mapping[str, Any], kind: str | None, length: int) -> Itera
             f"{folder} can be written to by other users, who can put sessions there of whatever user they like. "
             "Run chmod 700 on it.",
         )
+    if kind is not None and config.get("SESSIONKIT_TAKE_OVER") is None:
+        yield Finding(
+            Mark.NOTE,
+            "SESSIONKIT_TAKE_OVER",
+            "Sessions of Flask-Session are taken over, which nobody has sealed: who can write to that store can be any "
+            "user. Set it to [] once PERMANENT_SESSION_LIFETIME has passed.",
+        )
     if kind in ("filesystem", "cachelib"):
         yield Finding(
             Mark.NOTE,
