@@ -120,8 +120,8 @@ class MigratingStore:
     def create(self, record: Record) -> bool:
         """Insert a record into the new store, unless its key is taken in either; see ``Store.create``.
 
-        Of two servers with the stores in different orders that create under one key, at most one succeeds. (Tokens are
-        never one; what stands for a user in a revocation store, or for a cookie of before, has a key that is reckoned.)
+        Of two servers with the stores in different orders that create under one key, at most one succeeds. No two draw
+        the same token; but what is known of a user, or of a cookie of before, lies under a key that both can reckon.
         """
         if not self.new.create(record):
             there = self.new.load(record.key, now=record.seen_at)
