@@ -301,7 +301,7 @@ class MigratingStore:
     def _copied(self, record: Record, now: float) -> Copied:
         """Move one record that a walk gave, and say what became of it."""
         if is_place(record):
-            return Copied.THERE
+            return Copied.MOVED if self._is_brought_back(record.key, now) else Copied.THERE
         if record.expires_at <= now:
             return Copied.ENDED
         is_brought = _finish(record, self.old, self.new, now) if is_mark(record) else self._take_over(record, None, now)
@@ -310,6 +310,14 @@ class MigratingStore:
         # It was changed, moved or ended since it was read.
         found = self._found(record.key, now)
         return Copied.THERE if found is not None and found.store is self.new else Copied.ENDED
+
+    def _is_brought_back(self, key: str, now: float) -> bool:
+        """Let a record come back that a server of the other order was taking to the old store when it died.
+
+        Its mark lies in the new store, where nobody could read it without the old one.
+        """
+        here = self.new.load(key, now=now)
+        return here is not None and move_of(here) is not None and self._found(key, now) is not None
 
     # What not every store can do.
 

@@ -517,6 +517,20 @@ def test_a_copy_moves_what_lives_and_says_so(both: MigratingStore, new: PausingS
     assert copied(both) == ["ended", "there", "there", "there", "there", "there"]
 
 
+def test_a_copy_brings_back_what_a_server_of_the_other_order_was_taking_away_when_it_died(
+    both: MigratingStore, new: PausingStore
+) -> None:
+    record = a_record()
+    new.inner.create(record)
+    put_on_its_way(MigratingStore(both.old, both.new), record)
+
+    assert copied(both) == ["moved"]
+    found = new.inner.load(record.key, now=NOW)
+    assert found is not None
+    assert found == structs.replace(record, version=found.version)
+    assert copied(both) == ["there"]
+
+
 def test_a_copy_asks_for_four_writes_and_one_look_a_session(
     both: MigratingStore, new: PausingStore, old: PausingStore
 ) -> None:
