@@ -52,8 +52,9 @@ def moving(record: Record, *, over: Record) -> Record:
     :param over: the place that is kept for it in the other store.
     """
     # Of what comes back to a store where it lay before, a request that is late knows the version of then.
-    version = record.version if over.payload == _COMING else secrets.token_bytes(8)
-    move = Move(over.version, replace(record, version=version))
+    version = bytes(record.version) if over.payload == _COMING else secrets.token_bytes(8)
+    # What a store gives as a version may be more than its bytes (Memcached's remembers what was read).
+    move = Move(bytes(over.version), replace(record, version=version))
     payload = _MOVING + msgspec.msgpack.encode(move)
     return replace(record, payload=payload, info=_MOVING, version=secrets.token_bytes(8))
 
@@ -76,7 +77,8 @@ def move_of(record: Record) -> Move | None:
         move = _decode(memoryview(record.payload)[len(_MOVING) :])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # no secret opens it either, so it counts as a record that can be ended and no more
-    return move if move.record.key == record.key else None  # who writes to one store writes under no key of the other
+    # Who writes to one store writes under no other key of the other one, and over nothing: to Redis no version is any.
+    return move if move.record.key == record.key and move.over else None
 
 
 def is_mark(record: Record) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 import wrong_stores as wrong
 from msgspec import structs
+from servers import MemcachedServer
 
 from flask_sessionkit.backends import Found
 from flask_sessionkit.contents import Contents, Kind
 from flask_sessionkit.errors import ConfigError, StoreError
 from flask_sessionkit.reasons import Reason
-from flask_sessionkit.record import Outcome, Purged, Record, Write
+from flask_sessionkit.record import Outcome, Purged, Record, Version, Write
 from flask_sessionkit.sealing import KeyRing
 from flask_sessionkit.server_backend import ServerBackend
 from flask_sessionkit.stores.base import (
@@ -30,7 +32,7 @@ from flask_sessionkit.stores.base import (
 from flask_sessionkit.stores.files import FileStore
 from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.migrating import MigratingStore
-from flask_sessionkit.stores.migrating_marks import coming, moving
+from flask_sessionkit.stores.migrating_marks import coming, move_of, moving
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from flask_sessionkit.testing import FrozenClock, PausingStore, StoreContract, in_thread, race
 from flask_sessionkit.testing.contract import ABSOLUTE, END, NOW, OWNER, StoreFactory, a_key, a_record, a_version
@@ -85,6 +87,36 @@ class TestFromFilesToSqlite(StoreContract):
 
     def spawn_store(self) -> StoreFactory:
         return partial(from_files_to_sqlite, self.path, BornInTheOldOne)
+
+    test_a_pure_read_leaves_a_seen_at_too_far_ahead = None  # type: ignore[assignment]  # as above
+
+
+class OnMemcached(StoreContract):
+    """Memcached gives versions that remember what was read."""
+
+    kind: type[MigratingStore] = MigratingStore
+
+    @pytest.fixture(autouse=True)
+    def server(self, memcached_server: MemcachedServer) -> None:
+        self.url, self.prefix = memcached_server.url, os.urandom(4).hex()
+
+    def make_store(self) -> Store:
+        from flask_sessionkit.stores.memcached import MemcachedStore
+
+        return self.kind(
+            MemcachedStore.from_url(self.url, prefix=f"{self.prefix}-new:", timeout=10.0),
+            MemcachedStore.from_url(self.url, prefix=f"{self.prefix}-old:", timeout=10.0),
+        )
+
+
+@pytest.mark.memcached
+class TestOnMemcached(OnMemcached):
+    pass
+
+
+@pytest.mark.memcached
+class TestAllIsBornInAnotherMemcached(OnMemcached):
+    kind = BornInTheOldOne
 
     test_a_pure_read_leaves_a_seen_at_too_far_ahead = None  # type: ignore[assignment]  # as above
 
@@ -359,6 +391,44 @@ def test_a_mark_that_nobody_can_read_is_a_record_that_nobody_can_open(both: Migr
 
     assert both.load(broken.key, now=NOW) == broken
     assert both.delete(broken.key) is True
+
+
+def test_a_mark_over_no_version_overwrites_nothing() -> None:
+    """To Redis no version is any; who can write to one store alone must not put an old record back in the other."""
+    written: list[Version | None] = []
+
+    class Lenient(MemoryStore):
+        def replace(self, record: Record, *, expected: Version | None, now: float) -> Write:
+            written.append(expected)
+            return super().replace(record, expected=expected or None, now=now)
+
+    store = MigratingStore(Lenient(), MemoryStore())
+    tombstone, earlier = a_record(payload=b"ended"), a_record(payload=b"earlier")
+    store.new.create(tombstone)
+    store.old.create(moving(earlier, over=structs.replace(earlier, version=b"")))
+
+    copied(store)
+
+    assert store.load(tombstone.key, now=NOW) == tombstone
+    assert b"" not in written
+
+
+def test_versions_that_are_more_than_bytes_move_as_bytes() -> None:
+    class Remembering(bytes):
+        pass
+
+    def remembering(record: Record) -> Record:
+        return structs.replace(record, version=Remembering(record.version))
+
+    record, place = a_record(), a_record(payload=b"place")
+
+    move = move_of(moving(remembering(record), over=coming(place, now=NOW)))
+    back = move_of(moving(record, over=remembering(place)))
+
+    assert move is not None
+    assert move.record == record
+    assert back is not None
+    assert back.over == place.version
 
 
 # Both at once: lists, walks, counts.
