@@ -22,6 +22,7 @@ from .identity import user_named_in
 from .policy import Times
 from .predecessors import Former, Ticket
 from .reasons import Reason
+from .record import Outcome
 from .rotation import Claim, is_alias, trail_of
 from .values import Values
 from .writes import Writes
@@ -142,18 +143,23 @@ class TakingOver:
         if not is_alias(known) or known.contents is None or self._now >= known.contents.absolute_at:
             return None
         trail = trail_of(self._backend, known, now=self._now)
-        if trail.head is None or is_tombstone(trail.head) or trail.claim(self._circumstances.opened_at) is Claim.STOLEN:
+        claim = trail.claim(self._circumstances.opened_at)
+        if trail.head is None or is_tombstone(trail.head) or claim is Claim.STOLEN:
             return None
-        return replace(begun, is_first=False)
+        if claim is Claim.RENEW and known.contents.is_shown:
+            return None  # Nobody has shown the first one's token, as the visitor may be the one who has another's.
+        return replace(begun, known=known, claim=claim)
 
     def _taken_over(self, begun: _Begun) -> Admitted:
         ticket = begun.ticket
+        if begun.known is not None and not self._note_another(begun.known, begun.claim):
+            return Admitted()
         try:
             new = self._writes.create(begun.contents, seen_at=begun.seen_at)
         except SessionTooLarge as error:
             _log.error("A session was not taken over, and stays where it was: %s", error)
             return Admitted()
-        if begun.is_first:
+        if begun.known is None:
             if self._backend.lead_former(ticket.name, new, until=begun.until, now=self._now):
                 is_there = ticket.predecessor.retire(ticket.token, now=self._now)
                 if not is_there and self._clock.now() - self._now < _LAST_STEP:
@@ -166,6 +172,16 @@ class TakingOver:
                 return (known and self._followed(ticket, known)) or Admitted()
         self._circumstances.tell(signals.session_created, user_id=begun.contents.user)
         return Admitted(new, ticket=ticket, is_new=True)
+
+    def _note_another(self, known: Found, claim: Claim) -> bool:
+        """Write down that more than one session begins from a token; return whether this one may.
+
+        Which of them lives on cannot be told by the first, so that half a minute later nobody is given one more.
+        """
+        if known.contents is None or known.contents.is_shown:
+            return True
+        update = self._backend.update(known, replace(known.contents, is_shown=True), now=self._now)
+        return update.outcome is Outcome.OK or claim is Claim.FOLLOW
 
     def _begun(self, ticket: Ticket) -> _Begun | None:
         """Return what would become of a session that was kept in another way, if it lives."""
@@ -225,7 +241,8 @@ class _Begun(Struct, frozen=True):
     :param seen_at: Unix seconds; ``None`` for now.
     :param until: when its old token ends by itself.
     :param is_one_visitors: no other visitor can have the same token.
-    :param is_first: nobody came with the token before.
+    :param known: what is remembered of the token, where somebody came with it before.
+    :param claim: what it may do then.
     """
 
     ticket: Ticket
@@ -233,4 +250,5 @@ class _Begun(Struct, frozen=True):
     seen_at: float | None
     until: float
     is_one_visitors: bool
-    is_first: bool = True
+    known: Found | None = None
+    claim: Claim = Claim.FOLLOW

@@ -475,6 +475,31 @@ def test_such_a_text_opens_nothing_more_when_its_first_session_is_over(site: Sit
     assert site.ask(same, look).value == NOBODY
 
 
+def test_such_a_text_opens_nothing_more_when_another_of_its_sessions_is_over(site: Site, before: Any) -> None:
+    """A browser asked twice at once, and kept the second answer's token; so nobody ever shows the first one."""
+    same = before({"user of our own": 7, "_permanent": True})
+    site.token(look, same)
+    kept = site.token(look, same)
+    site.ask(kept, look)
+    site.clock.tick(minutes=1)
+    site.ask(kept, wipe)
+
+    for days in (0, 1, 10):
+        site.clock.tick(days=days)
+        site.purge()
+        assert site.ask(same, look).value == NOBODY
+
+
+def test_where_the_answer_was_lost_such_a_text_is_good_for_one_more(site: Site, before: Any) -> None:
+    same = before({"cart": [1]})
+    site.token(look, same)
+    site.clock.tick(minutes=1)
+    new = site.token(look, same)
+
+    assert site.seen(new).data == {"cart": [1]}
+    assert site.ask(same, look).value == NOBODY
+
+
 # What it costs.
 
 
