@@ -53,7 +53,7 @@ def dump_of_memcached(url: str, prefix: str) -> bytes:
     told: list[bytes] = []
     for _ in range(3):  # it walks along its lists while a thread of its own moves things from one to the next
         with closing(create_connection((host, int(port)))) as connection, connection.makefile("rb") as lines:
-            connection.sendall(b"lru_crawler metadump all\r\n")
+            connection.sendall(b"lru_crawler metadump hash\r\n")
             told += iter(lines.readline, b"END\r\n")
     names = {unquote_to_bytes(line.split()[0].removeprefix(b"key=")) for line in told}
     names = {name for name in names if name.startswith(prefix.encode())}

@@ -126,10 +126,10 @@ def _names_on_node(host: str, port: int) -> list[str]:
     """Ask one server for all keys; it walks for one asker at a time, and tells others that it is busy."""
     with closing(create_connection((host, port), timeout=PATIENCE)) as connection, connection.makefile() as lines:
         names: list[str] = []
-        connection.sendall(b"lru_crawler metadump all\r\n")
+        connection.sendall(b"lru_crawler metadump hash\r\n")
         for line in lines:
             if line.startswith("BUSY"):
-                connection.sendall(b"lru_crawler metadump all\r\n")
+                connection.sendall(b"lru_crawler metadump hash\r\n")
             elif line.startswith("END"):
                 break
             else:
