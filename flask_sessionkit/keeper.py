@@ -119,8 +119,10 @@ class Keeper:
         return keyed
 
     def _ring(self, app: Flask, name: str, *, is_strict: bool) -> KeyRing:
-        fallbacks = app.config.get("SECRET_KEY_FALLBACKS")
-        secrets, problems = fit_secrets(app.secret_key, fallbacks, may_be_weak=not is_strict)
+        # No variable holds a secret that is refused: reporters of errors show them.
+        secrets, problems = fit_secrets(
+            app.secret_key, app.config.get("SECRET_KEY_FALLBACKS"), may_be_weak=not is_strict
+        )
         if problems:
             raise ConfigError("\n".join(problems))
         return KeyRing(secrets, app_id=self._settings.app_id, cookie_name=name)

@@ -28,5 +28,5 @@ def test_what_a_repr_hides_is_not_told_to_rich() -> None:
     ours = [kind for kind in structs_of(Struct) if kind.__module__.startswith("flask_sessionkit")]
     hiding = [kind for kind in ours if kind.__repr__ is not Struct.__repr__]
 
-    assert {"Record", "Found", "Farewell", "Circumstances", "_Named"} <= {kind.__name__ for kind in hiding}
+    assert {"Record", "Found", "Farewell", "Circumstances", "_DependsOn"} <= {kind.__name__ for kind in hiding}
     assert [kind for kind in hiding if kind.__rich_repr__ is not DiscreetStruct.__rich_repr__] == []
