@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from enum import Enum
 from itertools import islice
 from typing import Final, NamedTuple
@@ -203,7 +204,8 @@ class MigratingStore:
         pool = ThreadPoolExecutor(_AT_ONCE)
         try:
             for record in self.old.scan():
-                under_way.append(pool.submit(self._copied, record, clock.now()))
+                # In the caller's context: an application's own database may be found by it alone.
+                under_way.append(pool.submit(copy_context().run, self._copied, record, clock.now()))
                 if len(under_way) > 2 * _AT_ONCE:
                     yield under_way.popleft().result()
             while under_way:

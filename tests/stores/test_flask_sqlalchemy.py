@@ -21,6 +21,7 @@ from sqlalchemy import URL, Column, Integer, String, Table, inspect, make_url
 from flask_sessionkit import SessionKit
 from flask_sessionkit.errors import ConfigError
 from flask_sessionkit.stores.base import Capability
+from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from flask_sessionkit.testing.contract import NOW, a_key, a_record
 from flask_sessionkit.testing.interleaving import in_thread
@@ -276,6 +277,21 @@ def test_sqlalchemy_is_the_applications_own_database(url: str) -> None:
         assert app.extensions["sessionkit"].store.url == db.engine.url
         assert app.extensions["sessionkit"].store._engine is not db.engine
         assert "sessionkit_records" in inspect(db.engine).get_table_names()
+        db.engine.dispose()
+
+
+def test_sessions_are_copied_into_the_applications_own_database(url: str) -> None:
+    """Several at once, in threads, and only the application's context tells which database that is."""
+    old = MemoryStore()
+    for number in range(20):
+        old.create(a_record(number, seen_at=time.time(), absolute_at=time.time() + 3600))
+    app = a_shop("sqlalchemy:", SQLALCHEMY_DATABASE_URI=url, SESSIONKIT_TAKE_OVER=old)
+    db = SQLAlchemy(app)
+
+    done = app.test_cli_runner().invoke(args=["sessions", "copy"])
+
+    assert done.output == "20 moved, 0 were there already, 0 had ended.\n"
+    with app.app_context():
         db.engine.dispose()
 
 
