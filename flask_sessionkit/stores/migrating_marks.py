@@ -16,6 +16,9 @@ from ..record import Record, Version
 _COMING: Final = b"flask_sessionkit/coming/1"
 _MOVED: Final = b"flask_sessionkit/moved/1"
 _MOVING: Final = b"flask_sessionkit/moving/1"
+#: Seconds. A server whose clock is behind by less, and touches a place, does not shorten the time that it is kept for:
+#: who then kept it longer would take it from another one that is moving the record there.
+_DAY: Final = 86_400.0
 
 
 class Move(DiscreetStruct, frozen=True, array_like=True):
@@ -101,7 +104,7 @@ def _place(payload: bytes, record: Record, now: float) -> Record:
         payload=payload,
         created_at=record.created_at,
         seen_at=seen_at,
-        idle=max(record.absolute_at - seen_at, 1.0),
+        idle=max(record.absolute_at - seen_at, 1.0) + _DAY,
         absolute_at=record.absolute_at,
         owner=None,
         info=b"",

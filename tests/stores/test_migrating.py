@@ -34,7 +34,7 @@ from flask_sessionkit.stores.memory import MemoryStore
 from flask_sessionkit.stores.migrating import MigratingStore
 from flask_sessionkit.stores.migrating_marks import coming, move_of, moving
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
-from flask_sessionkit.testing import FrozenClock, PausingStore, StoreContract, in_thread, race
+from flask_sessionkit.testing import Crash, FrozenClock, PausingStore, StoreContract, in_thread, race
 from flask_sessionkit.testing.contract import ABSOLUTE, END, NOW, OWNER, StoreFactory, a_key, a_record, a_version
 
 
@@ -242,6 +242,21 @@ def test_a_touch_that_came_while_it_was_moved_is_not_undone(
             return super()._place_for(record, here, now)
 
     assert TouchedBetween(new, old).load(record.key, now=NOW + 901) == structs.replace(record, seen_at=NOW + 900)
+
+
+def test_a_server_whose_clock_is_behind_takes_no_place_from_another(both: MigratingStore, old: PausingStore) -> None:
+    """It touches the place, which is none of a session, and must not think that it has to be kept longer for that."""
+    record = a_record()
+    old.inner.create(record)
+    dying = PausingStore(old.inner)
+    dying.crash("replace")
+    gap = old.pause_before("replace")
+
+    running = in_thread(both.load, record.key, now=NOW)
+    with gap, pytest.raises(Crash):
+        MigratingStore(both.new, dying).load(record.key, now=NOW - 300, touch_every=60.0)
+
+    assert running.result() == record
 
 
 def test_one_that_has_ended_stays_in_the_old_one_and_is_told_of(both: MigratingStore, new: PausingStore) -> None:
