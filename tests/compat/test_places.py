@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 import struct
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -221,6 +222,21 @@ def test_no_link_and_no_folder_is_read(tmp_path: Path) -> None:
 
     for name in ("link", "folder", "pipe"):
         assert FilesPlace(tmp_path).read(name, now=100) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux shows a process's open files")
+def test_a_walk_passes_folders_and_pipes_and_leaves_nothing_open(tmp_path: Path) -> None:
+    """Our own folder lies there. Of a pipe that somebody holds open for writing nothing can be read yet."""
+    (tmp_path / "sessionkit").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)
+    before = os.listdir("/proc/self/fd")
+
+    try:
+        assert list(FilesPlace(tmp_path).walk(now=time.time())) == []
+        assert os.listdir("/proc/self/fd") == before
+    finally:
+        os.close(pipe)
 
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -111,11 +112,12 @@ class FilesPlace:
             if error.errno in NOT_A_FILE or error.errno == errno.EISDIR:
                 return None
             raise self._failure() from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)  # open() leaves that of a folder open
+            return None
         try:
             with open(descriptor, "rb") as file:
                 content = file.read(_MOST + 1)
-        except IsADirectoryError:
-            return None
         except OSError as error:
             raise self._failure() from error
         if not _UNTIL.size < len(content) <= _MOST:
