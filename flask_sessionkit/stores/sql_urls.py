@@ -43,14 +43,25 @@ def usable(text: str | URL, folder: Path) -> URL:
     return _usable_file(url, folder) if is_sqlite(url) else url
 
 
+def is_in_memory(text: str | URL) -> bool:
+    """Return whether a URL names a database of SQLite's that ends with its connection."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return False
+    name = url.database or ":memory:"
+    in_memory = name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory"
+    return in_memory and is_sqlite(url)
+
+
 def _usable_file(url: URL, folder: Path) -> URL:
     if url.host or url.username:
         raise ConfigError(
             "SESSIONKIT_STORE names a host, which SQLite has not. Write three slashes: sqlite:///name.db."
         )
-    name = url.database or ":memory:"
-    if name == ":memory:" or name.startswith("file::memory:") or url.query.get("mode") == "memory":
+    if is_in_memory(url):
         raise ConfigError(
             "SESSIONKIT_STORE must not be SQLite in memory, a database for each thread. Use 'memory:' or a file."
         )
+    name = url.database or ""
     return url if name.startswith("file:") else url.set(database=str((folder / name).absolute()))

@@ -170,6 +170,15 @@ def test_in_production_the_old_cookie_is_deleted(settings_of: Callable[[str], Se
     assert "Max-Age=0" in second
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"])
+def test_in_tests_with_a_database_in_memory_nobody_was_there_before(url: str) -> None:
+    shop = moved(
+        lambda app: {"SESSION_TYPE": "sqlalchemy", "SQLALCHEMY_DATABASE_URI": url, "SESSIONKIT_STORE": "memory:"}
+    )
+
+    assert shop.asked_by(secrets.token_urlsafe(32)).json == {}
+
+
 # What Flask-Session did with its sessions, and ours do.
 
 
