@@ -30,7 +30,7 @@ import flask_sessionkit
 from flask_sessionkit import SessionKit, client_backend, login_user, sealing, standings, transport
 from flask_sessionkit.compat.flask_session import Session as FlaskSession
 from flask_sessionkit.contents import Contents
-from flask_sessionkit.devices import proof
+from flask_sessionkit.devices import devices_blueprint, proof
 from flask_sessionkit.devices.texts import DEFAULTS
 from flask_sessionkit.interface import interface_of
 from flask_sessionkit.reasons import Reason
@@ -695,6 +695,29 @@ def test_each_term_is_linked_from_a_page() -> None:
 
 
 # The page of devices.
+
+
+def test_the_layout_that_the_page_shows_has_the_style_and_says_each_thing_once(tmp_path: Path) -> None:
+    shown = re.findall(r"^\.\. code-block:: text\n\n((?:   .*\n|\n)+)", page("devices"), re.M)
+    layout, around = [textwrap.dedent(code) for code in shown if "extends" in code]
+    base = "{% block head %}{% endblock %}{{ get_flashed_messages() }}{% block main %}{% endblock %}"
+    (tmp_path / "flask_sessionkit").mkdir()
+    for name, text in ("base", base), ("flask_sessionkit/devices_layout", layout), ("flask_sessionkit/devices", around):
+        (tmp_path / f"{name}.html").write_text(text, "utf-8")
+    app = Flask("shop", template_folder=str(tmp_path))
+    app.config.update(SECRET_KEY="test", TESTING=True, SESSIONKIT_STORE="memory:")
+    SessionKit(app)
+    app.register_blueprint(devices_blueprint())
+    here, there = client_of(app), client_of(app)
+    for browser in (here, there):
+        browser.login("ann")
+    [sent] = set(re.findall(r'name="devices_proof" value="(.+?)"', here.get("/devices/").text))
+
+    answer = here.post("/devices/end-others", data={"devices_proof": sent}, follow_redirects=True).text
+
+    assert answer.count("was signed out.") == 1
+    assert "/devices/style/devices.css" in answer
+    assert '<link rel="stylesheet"' in here.post("/devices/end").text
 
 
 def test_every_text_of_the_page_of_devices_is_listed_as_it_is() -> None:
