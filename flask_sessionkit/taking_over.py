@@ -170,6 +170,8 @@ class TakingOver:
                 self._writes.take_back(new)
                 known = self._backend.load_former(ticket.name, now=self._now)
                 return (known and self._followed(ticket, known)) or Admitted()
+            elif known := self._backend.load_former(ticket.name, now=self._now):
+                self._note_another(known, Claim.FOLLOW)
         self._circumstances.tell(signals.session_created, user_id=begun.contents.user)
         return Admitted(new, ticket=ticket, is_new=True)
 

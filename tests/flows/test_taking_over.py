@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from flask import Flask, session
 from flask.sessions import SecureCookieSessionInterface
-from flow_site import NOBODY, Seen, Site, login, logout, look, pausing, put, still, wipe
+from flow_site import NOBODY, Seen, Site, login, logout, look, pausing, put, still, stopped, wipe
 from flow_stores import keys_in
 from former_cookies import signed_by_flask, with_login
 from markupsafe import Markup
@@ -488,6 +488,19 @@ def test_such_a_text_opens_nothing_more_when_another_of_its_sessions_is_over(sit
         site.clock.tick(days=days)
         site.purge()
         assert site.ask(same, look).value == NOBODY
+
+
+def test_nor_does_it_when_two_began_between_the_same_steps(site: Site, before: Any) -> None:
+    same = before({"user of our own": 7, "_permanent": True})
+    with stopped(site, same, look, "load", after=True) as slow:
+        site.token(look, same)
+    kept = slow.result().token
+    assert kept is not None
+    site.ask(kept, look)
+    site.clock.tick(minutes=1)
+    site.ask(kept, wipe)
+
+    assert site.ask(same, look).value == NOBODY
 
 
 def test_where_the_answer_was_lost_such_a_text_is_good_for_one_more(site: Site, before: Any) -> None:
