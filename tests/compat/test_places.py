@@ -258,6 +258,18 @@ def test_a_rewritten_file_keeps_its_mode_and_leaves_none_behind(tmp_path: Path) 
     assert [(one, one.stat().st_mode & 0o777) for one in tmp_path.iterdir()] == [(path, 0o640)]
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="root alone can give files away")
+def test_a_file_that_root_rewrites_stays_its_owner_s(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "x", pickle.dumps({"n": 1}), 0)
+    os.chown(path, 12345, 12346)
+    place = FilesPlace(tmp_path)
+    lying = place.read("x", now=100)
+    assert lying is not None
+
+    assert place.rewrite(lying, b'{"n":1}', now=100)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
+
+
 def test_cachelibs_count_is_no_session(tmp_path: Path) -> None:
     a_file(tmp_path, "__wz_cache_count", pickle.dumps(1), 0)
     (tmp_path / "tmp123.__wz_cache").write_bytes(b"half")

@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 import struct
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -85,12 +86,14 @@ class FilesPlace:
         try:
             if self._read(lying.spot, now) != lying:
                 return False
-            mode = path.stat().st_mode & 0o777
+            there = path.stat()
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFELY, 0o600)
             try:
                 with open(descriptor, "wb") as file:
                     file.write(_UNTIL.pack(int(lying.until or 0)) + data)
-                os.chmod(temporary, mode)
+                if sys.platform != "win32" and os.geteuid() == 0:
+                    os.chown(temporary, there.st_uid, there.st_gid)  # else the application could not read it
+                os.chmod(temporary, there.st_mode & 0o777)
                 os.replace(temporary, path)
             except BaseException:
                 with suppress(OSError):
