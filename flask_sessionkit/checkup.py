@@ -202,7 +202,8 @@ def _of_taking_over(app: Flask, site: SessionKitInterface) -> Iterator[Finding]:
             Mark.NOTE,
             name,
             f"What {type(store.new).__name__} does not know is looked for in {type(store.old).__name__}, a trip more "
-            "for each token that leads nowhere. Run flask sessions copy; when it moves nothing any more, remove the "
+            "for each token that leads nowhere. Where that is the store to come, swap the two when every server knows "
+            "both. Where it is the one to leave, run flask sessions copy; when that moves nothing any more, remove the "
             "setting.",
         )
     if not site.predecessors:

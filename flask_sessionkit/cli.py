@@ -160,8 +160,8 @@ def stats(format_: str) -> None:
 
 
 @sessions.command()
-@click.argument("source", metavar="FROM", required=False)
-@click.argument("target", metavar="TO", required=False)
+@click.argument("source", metavar="[FROM", required=False)
+@click.argument("target", metavar="TO]", required=False)
 @click.option("--offline", is_flag=True, help="No server of this application runs, so none has to know both stores.")
 def copy(source: str | None, target: str | None, offline: bool) -> None:
     """Move all sessions from one store to another.

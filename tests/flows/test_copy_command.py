@@ -126,6 +126,7 @@ def test_the_check_says_that_two_stores_are_asked(shop: Shop) -> None:
     said = shop.app(STORE=SQLITE, TAKE_OVER=FILES).test_cli_runner().invoke(args=["sessions", "check"]).output
 
     assert "note  SESSIONKIT_TAKE_OVER: What SQLAlchemyStore does not know is looked for in FileStore" in said
+    assert "swap the two when every server knows both" in said
     assert "The old store: " in said
 
 
@@ -184,6 +185,10 @@ def test_a_copy_needs_two_stores(shop: Shop, args: tuple[str, ...]) -> None:
     done = shop.copy(*args, STORE=SQLITE, TAKE_OVER=FILES)
 
     assert done.exit_code == 2
+
+
+def test_the_usage_shows_that_both_urls_may_be_left_out(shop: Shop) -> None:
+    assert "copy [OPTIONS] [FROM TO]" in shop.copy("--help", STORE=FILES).output
 
 
 def test_a_copy_without_two_stores_in_the_settings_says_what_to_do(shop: Shop) -> None:
