@@ -2,7 +2,7 @@
 
 Options without a name go to each of them: ``--quick``, ``--save FOLDER``. What is not in ``ALL`` runs by name only:
 ``plots`` draws the saved tables, ``instructions`` compares counts, ``claims`` tries what is said of others,
-``taking_over`` tells what a move costs.
+``taking_over``, ``copies`` and ``pickles`` tell what a move costs.
 """
 
 import runpy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +18,7 @@ from flask_sessionkit.stores.redis import RedisStore
 from flask_sessionkit.stores.sqlalchemy import SQLAlchemyStore
 from tests.servers import PostgreSQLServer, RedisServer
 
-from .tables import Cell, Report, Table, arguments
+from .tables import Report, Table, arguments, at_pace
 
 #: How many sessions are copied.
 SIZES = (20_000, 40_000)
@@ -42,7 +42,7 @@ def main() -> None:
         PostgreSQLServer("-c", "fsync=on", "-c", "synchronous_commit=on") as postgresql,
     ):
         rows = [
-            _row(name, [_took(new, old, size) for size in sizes], sizes)
+            (name, *at_pace([_took(new, old, size) for size in sizes], sizes))
             for name, new, old in _pairs(Path(folder), redis.url, postgresql.url)
         ]
     report.add(
@@ -75,11 +75,6 @@ def _pairs(folder: Path, redis: str, postgresql: str) -> list[tuple[str, Maker, 
         ("SQLite to PostgreSQL", in_postgresql, in_sqlite),
         ("Redis to PostgreSQL", in_postgresql, in_redis),
     ]
-
-
-def _row(name: str, took: Sequence[float], sizes: Sequence[int]) -> Sequence[Cell]:
-    each = took[-1] / sizes[-1]
-    return name, *took, 1 / each, each * 1e6 / 60
 
 
 def _took(new: Maker, old: Maker, size: int) -> float:

@@ -80,6 +80,12 @@ class Report:
                 lines.writerows([[_kept(cell) for cell in row] for row in table.rows])
 
 
+def at_pace(took: Sequence[float], sizes: Sequence[int]) -> Sequence[Cell]:
+    """Return seconds, one for each size, and what follows from the last: how many a second, and minutes a million."""
+    each = took[-1] / sizes[-1]
+    return *took, 1 / each, each * 1e6 / 60
+
+
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """Return the options that every benchmark has: ``--save`` and ``--quick``."""
     parser = argparse.ArgumentParser(description=description)
