@@ -272,6 +272,12 @@ class MigratingStore:
 
         :param here: the place that is kept in the new store, if there is one.
         """
+        most = self.new.max_payload if isinstance(self.new, LimitsPayload) else math.inf
+        if len(record.payload) > most:
+            raise StoreError(
+                f"A session of {len(record.payload)} bytes lies in {type(self.old).__name__}, and "
+                f"{type(self.new).__name__} takes {most} at most, so it stays there. Swap the two stores, or end it."
+            )
         place = self._place_for(record, here, now)
         if place is None:
             return False

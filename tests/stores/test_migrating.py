@@ -572,6 +572,19 @@ def test_a_payload_leaves_room_for_the_mark_in_either() -> None:
         assert len(moving(full, over=coming(full, now=NOW)).payload) <= 100_000
 
 
+def test_what_the_new_one_has_no_room_for_stays_whole_where_it_is() -> None:
+    """Half on its way it would be in neither for good, and there were no way back."""
+    small, large = MemoryStore(), MemoryStore()
+    small.max_payload = 1000  # type: ignore[attr-defined]
+    record = a_record(payload=b"x" * 1001)
+    large.create(record)
+
+    with pytest.raises(StoreError, match="A session of 1001 bytes lies in MemoryStore"):
+        MigratingStore(small, large).load(record.key, now=NOW)
+
+    assert MigratingStore(large, small).load(record.key, now=NOW) == record
+
+
 def test_two_that_are_one_and_moves_within_moves_are_refused() -> None:
     store = MemoryStore()
 
