@@ -276,7 +276,7 @@ class MigratingStore:
         if len(record.payload) > most:
             raise StoreError(
                 f"A session of {len(record.payload)} bytes lies in {type(self.old).__name__}, and "
-                f"{type(self.new).__name__} takes {most} at most, so it stays there. Swap the two stores, or end it."
+                f"{type(self.new).__name__} takes {most} at most, so it stays there. Swap the two stores."
             )
         place = self._place_for(record, here, now)
         if place is None:
