@@ -153,7 +153,7 @@ class RedisStore:
     @_as_store_error
     def judge(self, *, now: float, largest: int) -> list[Judgement]:
         """Return what is to be said of the server, or of each primary of a Cluster; see ``Judges.judge``."""
-        said: list[Judgement] = []
+        said: list[Judgement] = [(Mark.NOTE, self._server.advice)] if self._server.advice else []
         for primary in self._server.primaries():
             try:
                 seconds, microseconds = self._server.call_at(primary, "TIME")

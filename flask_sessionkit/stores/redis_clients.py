@@ -30,6 +30,9 @@ def server_of(client_or_url: object, *, timeout: float) -> Server:
 
 # Clients handed in
 
+#: Seconds that a request may wait for a server that is down, at most.
+_LONG: Final = 2.0
+
 #: What can be told apart without an import: module and name of the classes that clients are made of.
 _CLASSES: Final = {
     "redis": {("redis.client", "Redis"): False, ("redis.cluster", "RedisCluster"): True},
@@ -49,7 +52,8 @@ def _of_client(client: object) -> Server:
     fault = _fault_of(client, is_cluster)
     if fault:
         raise ConfigError(f"RedisStore cannot use this {kinds[0][0]}.{kinds[0][1]}: {fault}")
-    return Server(_name_of(client, is_cluster), package, lambda: client, is_cluster=is_cluster)
+    advice = None if is_cluster else _patience_of(client)
+    return Server(_name_of(client, is_cluster), package, lambda: client, is_cluster=is_cluster, advice=advice)
 
 
 def _fault_of(client: Any, is_cluster: bool) -> str | None:
@@ -65,6 +69,18 @@ def _fault_of(client: Any, is_cluster: bool) -> str | None:
     if getattr(client.connection_pool, "cache", None) is not None:
         return "it keeps what it read, so an ended session would live on. Make it without a cache."
     return None
+
+
+def _patience_of(client: Any) -> str | None:
+    """Return what is to be said of a client that lets requests wait for long, by redis-py's default for ever or 5 s."""
+    waits = client.connection_pool.connection_kwargs.get("socket_timeout")
+    if waits is not None and waits <= _LONG:
+        return None
+    how_long = "for ever" if waits is None else f"{waits:g} s, and again at each retry,"
+    return (
+        f"The client that it was given waits {how_long} where the server does not answer, and requests with it. "
+        "Make it with socket_timeout=0.5 and socket_connect_timeout=0.5, or give the URL."
+    )
 
 
 def _name_of(client: Any, is_cluster: bool) -> str:

@@ -23,6 +23,7 @@ class Server:
     :param client: returns the client.
     :param close: closes its connections, when nobody holds this server any more; ``None``: they are somebody else's.
     :param patience: seconds after which a call asks no further server; ``None`` leaves that to the client.
+    :param advice: what is to be said of the client to who deploys it.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class Server:
         close: Callable[[], None] | None = None,
         is_cluster: bool = False,
         patience: float | None = None,
+        advice: str | None = None,
     ) -> None:
         self.name: Final = name
         self.is_cluster: Final = is_cluster
+        self.advice: Final = advice
         errors = import_module(f"{package}.exceptions")
         self.NoScriptError: Final[type[Exception]] = errors.NoScriptError
         cluster_error = getattr(errors, f"{package.capitalize()}ClusterException")  # derives from Exception alone

@@ -64,6 +64,18 @@ def test_each_primary_of_a_cluster_is_asked_and_what_all_say_is_told_once(redis_
 
 
 @pytest.mark.redis
+def test_a_client_that_waits_for_long_is_told(redis_server: Any) -> None:
+    import redis
+
+    from flask_sessionkit.stores.redis import RedisStore
+
+    with redis.Redis(port=redis_server.port, socket_timeout=None) as client:
+        [said] = [text for _, text in checked(RedisStore(client)) if "for ever" in text]
+
+    assert "Make it with socket_timeout=0.5" in said
+
+
+@pytest.mark.redis
 def test_a_redis_that_throws_out_any_key_is_a_fault() -> None:
     from flask_sessionkit.stores.redis import RedisStore
 

@@ -320,6 +320,20 @@ def test_a_client_with_one_connection_is_refused(redis_server: RedisServer) -> N
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "waits for ever where"), (5, "waits 5 s, and again at each retry, where"), (0.5, None)],
+)
+@pytest.mark.parametrize("make", [redis.Redis, valkey.Valkey])
+def test_of_a_client_that_waits_for_long_it_is_said(
+    make: Callable[..., Any], seconds: float | None, said: str | None
+) -> None:
+    """With a server that is silent every request would."""
+    advice = server_of(make(socket_timeout=seconds), timeout=0.5).advice
+
+    assert advice is None if said is None else advice is not None and said in advice
+
+
+@pytest.mark.parametrize(
     ("make", "name"),
     [
         (lambda: redis.Redis(), "redis://localhost:6379/0"),
