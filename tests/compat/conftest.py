@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import memcache
-import pylibmc
 import pymemcache
 import pytest
 import redis
@@ -17,6 +16,7 @@ from cachelib.serializers import JSONSerializer
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from former_shops import Settings
+from memcached_clients import LIBRARIES, pylibmc
 from sqlalchemy import make_url
 
 
@@ -34,9 +34,7 @@ class JSONFiles(FileSystemCache):
 #: Where Flask-Session keeps sessions that are no pickles.
 KINDS = [
     pytest.param("redis", marks=pytest.mark.redis),
-    pytest.param("pymemcache", marks=pytest.mark.memcached),
-    pytest.param("python-memcached", marks=pytest.mark.memcached),
-    pytest.param("pylibmc", marks=pytest.mark.memcached),
+    *LIBRARIES,
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.postgresql),
     pytest.param("mariadb", marks=pytest.mark.mariadb),

@@ -17,6 +17,7 @@ import pytest
 import redis
 from flask_sqlalchemy import SQLAlchemy
 from former_shops import Settings, Shop, cookie_of, former, moved, signed_in
+from memcached_clients import LIBRARIES
 from servers import RedisServer
 from sqlalchemy import text
 
@@ -69,9 +70,7 @@ def items(fuse: Path) -> dict[str, Any]:
 KINDS = [
     pytest.param("redis", marks=pytest.mark.redis),
     pytest.param("redis-cache", marks=pytest.mark.redis),
-    pytest.param("pymemcache", marks=pytest.mark.memcached),
-    pytest.param("python-memcached", marks=pytest.mark.memcached),
-    pytest.param("pylibmc", marks=pytest.mark.memcached),
+    *LIBRARIES,
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.postgresql),
     pytest.param("mariadb", marks=pytest.mark.mariadb),

@@ -89,7 +89,7 @@ def test_nobody_is_signed_out_nothing_is_lost_and_nobody_comes_back(redis_server
     crowd.run(errands(browsers))
 
     assert crowd.wrong == []
-    assert crowd.killed >= 20
+    assert crowd.killed >= len(DEATHS)
     now, _ = make_now(redis_server.url)
     staying = [browser for browser in browsers if not browser.asked_out]
     assert sum(len(browser.answered) for browser in browsers) >= 10_000
