@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from former_shops import Settings, Shop, former, kept, moved, signed_in
-from servers import MemcachedServer, Proxy
+from servers import MemcachedServer, Proxy, RedisServer
 
 from flask_sessionkit.compat.flask_session.former_records import items_of, packed
 from flask_sessionkit.compat.flask_session.place_files import FilesPlace
 from flask_sessionkit.compat.flask_session.place_memcached import MemcachedPlace
+from flask_sessionkit.compat.flask_session.place_redis import RedisPlace
 from flask_sessionkit.compat.flask_session.places import Place
 from flask_sessionkit.errors import StoreError
 from flask_sessionkit.testing.processes import forked
@@ -332,3 +334,19 @@ def test_a_child_asks_memcached_on_connections_of_its_own(memcached_server: Memc
         look()
 
         assert proxy.connections == 2
+
+
+@pytest.mark.redis
+def test_a_user_of_redis_who_may_not_look_for_keys_is_told_so(redis_server: RedisServer) -> None:
+    """An import needs it, and requests do not: so nobody has noticed yet."""
+    rules = (">password", "~shop:*", "resetchannels", "-@all", "+get", "+pttl", "+eval")
+    with redis.Redis(redis_server.host, redis_server.port) as admin:
+        admin.execute_command("ACL", "SETUSER", "shop", "reset", "on", *rules)
+        try:
+            place = RedisPlace(
+                f"redis://shop:password@{redis_server.host}:{redis_server.port}", prefix="shop:", timeout=9.0
+            )
+            with pytest.raises(StoreError, match="does not let us do this"):
+                list(place.walk(now=100))
+        finally:
+            admin.acl_deluser("shop")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import StoreError
+from ...stores.redis_advice import message
 from ...stores.redis_clients import server_of
 from .former_ids import is_id_after
 from .places import Lying
@@ -59,7 +60,7 @@ class RedisPlace:
                         if lying is not None:
                             yield lying
         except self._server.errors as error:
-            raise self._failure() from error
+            raise self._failure(error) from error
 
     def rewrite(self, lying: Lying, data: bytes, *, now: float) -> bool:
         """Put other data in a record's place; see ``Place.rewrite``."""
@@ -75,7 +76,7 @@ class RedisPlace:
         except self._server.errors as error:
             if "WRONGTYPE" in str(error):
                 return None  # somebody else's
-            raise self._failure() from error
+            raise self._failure(error) from error
         if data is None or lasts == -2:
             return None
         return Lying(spot, data.removeprefix(self._mark), None if lasts == -1 else now + lasts / 1000)
@@ -84,10 +85,10 @@ class RedisPlace:
         try:
             return self._server.call(*command)
         except self._server.errors as error:
-            raise self._failure() from error
+            raise self._failure(error) from error
 
-    def _failure(self) -> StoreError:
-        return StoreError(f"The sessions of Flask-Session at {self._server.name} cannot be read. See that it runs.")
+    def _failure(self, error: Exception) -> StoreError:
+        return StoreError(f"The sessions of Flask-Session cannot be had. {message(self._server.name, error)}")
 
 
 def _encoded(name: str) -> bytes:
