@@ -219,7 +219,7 @@ class SessionKit:
         return site.clock.now() - current.login_at < (site.settings.timeouts.fresh if max_age is None else max_age)
 
     def _make_store(self, settings: Settings, site: Site) -> Store:
-        named = settings.store if self._store is None else self._store
+        named = settings.store
         is_meant = isinstance(named, str) and named.lower().startswith("cookie")  # and spelled in another way
         if "SESSIONKIT_REVOCATION_STORE" in settings.given and not is_meant and "cookie:" not in settings.take_over:
             raise ConfigError(
