@@ -70,9 +70,12 @@ def errands(browsers: list[Browser]) -> Iterator[Errand]:
     leaving, rest = set(random.sample(range(BROWSERS), LOGOUTS)), []
     for number, browser in enumerate(browsers):
         writes = [Errand(browser, f"/put/key-{key}") for key in range(WRITES)]
-        if number % 24 == 7:
-            writes[0] = Errand(browser, writes[0].path, DEATHS[number // 24 % len(DEATHS)])
-        burst = 3 if number % 2 else 1
+        dying = number // 24 if number % 24 == 7 else None
+        if dying is not None:
+            writes[0] = Errand(browser, writes[0].path, DEATHS[dying % len(DEATHS)])
+        # The first of each kind of death come alone, so that it is their request that takes over and dies of it.
+        is_alone = number % 2 == 0 or (dying is not None and dying < len(DEATHS))
+        burst = 1 if is_alone else 3
         yield from writes[:burst]
         rest += writes[burst:]
         if number in leaving:
